@@ -1,0 +1,64 @@
+/**
+ * Memory kinds: a const table each. `host` today; pinned, device, managed and a simulated device are rows like it.
+ */
+#ifndef WM_MEM_H
+#define WM_MEM_H
+
+#include <stdbool.h>
+
+#include "src/core/err.h"
+#include "src/mem/pattern.h"
+
+struct wm_mem;
+
+struct wm_buf { /* owned by who allocated it */
+    const struct wm_mem *mem;
+    void *ptr; /* never dereferenced by the CPU unless mem->cpu_can_touch */
+    void *dma; /* what a transport may be handed; == ptr but for the simulated device */
+    size_t bytes;
+    int device; /* index; -1 = none */
+    void *native;
+};
+
+struct wm_copier; /* a stream and its events, one for each slot */
+
+struct wm_wrong {    /* what a check found */
+    size_t elements; /* wrong ones */
+    size_t first;    /* index of the first, in elements of the type */
+    char got[32], want[32];
+};
+
+struct wm_mem {
+    const char *name, *summary;
+    bool cpu_can_touch, simulated;
+    int (*probe)(struct wm_err *err); /* WM_OK, or WM_EABSENT with the reason */
+    int (*alloc)(int device, size_t bytes, struct wm_buf *buf,
+                 struct wm_err *err); /* page-aligned, every page touched */
+    void (*free)(struct wm_buf *buf);
+    /* count elements of type from byte `offset`; `first` is the pattern's index of the first of them. */
+    int (*fill)(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_pattern p,
+                uint64_t first, struct wm_err *err);
+    /* Adds to wrong->elements; first, got and want are set by the first one ever found. WM_OK also when wrong. */
+    int (*check)(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_pattern p,
+                 uint64_t first, struct wm_wrong *wrong, struct wm_err *err);
+    int (*copier_open)(int device, unsigned slots, struct wm_copier **out, struct wm_err *err); /* NULL: none needed */
+    void (*copier_close)(struct wm_copier *c);
+    /* Hot path. One side of a copy, or all of a reduction, is this kind. Complete when test() says WM_OK; NULL test:
+     * complete on return. */
+    int (*copy)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
+    int (*reduce)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,
+                  enum wm_redop op);
+    int (*test)(struct wm_copier *c, unsigned slot); /* WM_OK, WM_EAGAIN or an error */
+};
+
+struct wm_mem_row { /* the registry keeps a row for what was not built in */
+    const char *name, *needs;
+    const struct wm_mem *mem; /* NULL: not built in */
+};
+extern const struct wm_mem_row wm_mems[]; /* ended by name == NULL */
+extern const struct wm_mem wm_mem_host;
+
+/** Reduction of host memory, vectorised: to[i] = to[i] op from[i]. half and bfloat16 round to nearest even. */
+void wm_reduce_host(void *to, const void *from, size_t count, enum wm_dtype type, enum wm_redop op);
+
+#endif

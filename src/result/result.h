@@ -1,0 +1,157 @@
+/**
+ * The result as data: no MPI, no transport. bench fills it, reports read it; docs/result.md explains each field.
+ * Absent means not measured: doubles are NaN, counts negative, texts "" (or NULL); nothing of it is written then.
+ * One cell is one line of JSON, in the journal and in the document alike.
+ */
+#ifndef WM_RESULT_H
+#define WM_RESULT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "src/core/err.h"
+
+#define WM_RESULT_SCHEMA "wiremark-result/1"
+
+enum wm_status { WM_MEASURED, WM_FAILED, WM_TIMEOUT, WM_SKIPPED, WM_NOT_RUN, WM_STATUSES };
+extern const char *const wm_status_names[WM_STATUSES + 1]; /* measured failed timeout skipped not_run */
+
+struct wm_setting {
+    char name[32], value[64]; /* an option not at its default, or a fact of the cell such as a window that shrank */
+};
+
+struct wm_pair_result {
+    int from, to; /* ranks */
+    double median_ns, bytes_per_s;
+};
+
+struct wm_bin {
+    double low_ns;
+    uint64_t count;
+};
+
+/* One cell. Everything inside; arrays are owned by whoever filled them. */
+struct wm_result_cell {
+    char id[512];
+    char bench[32], transport[32], provider[64], fabric[16], path[16], mem[32];
+    int64_t bytes, block_bytes;
+    int ranks, hosts;
+    char placement[16]; /* same-host, cross-host, mixed */
+    char algo[32], dtype[16], op[8];
+    struct wm_setting settings[24];
+    int n_settings;
+    bool simulated;
+    enum wm_status status;
+    char reason[512];
+    struct {
+        double median, ci95_low, ci95_high, min, mean, mad, p90, p99, p999, max;
+        int64_t samples, batch, stalls;
+        int converged; /* 0, 1; -1 = absent */
+    } time_ns;
+    struct {
+        int slowest_rank; /* -1 = absent */
+        double slowest_share, skew_ns;
+    } rank_time;
+    struct {
+        double alg_bytes_per_s, bus_bytes_per_s;
+    } bandwidth;
+    double message_rate_per_s;
+    struct wm_pair_result *pairs;
+    int n_pairs;
+    struct wm_bin *histogram;
+    int n_histogram;
+    float *raw_ns; /* --raw-samples */
+    size_t n_raw;
+    struct {
+        int64_t checked_bytes, wrong_elements; /* -1 = not verified */
+    } verify;
+    struct {
+        double foreign_cpu, steal; /* share of the node's CPU time that was others' or stolen while the cell ran */
+        int64_t involuntary_switches;
+        int oversubscribed; /* 0, 1; -1 = absent */
+    } noise;
+};
+
+/** All absent. */
+void wm_result_cell_init(struct wm_result_cell *cell);
+/** Frees what wm_result_cell_from_json() allocated; not for cells that bench filled. */
+void wm_result_cell_clear(struct wm_result_cell *cell);
+
+/** New reference, or NULL: no memory. Doubles are written with enough digits to come back unchanged. */
+json_t *wm_result_cell_to_json(const struct wm_result_cell *cell);
+/** WM_EUSAGE with the field's name where it is not a cell (wrong type, NaN, unknown status ...). */
+int wm_result_cell_from_json(const json_t *object, struct wm_result_cell *cell, struct wm_err *err);
+
+/* Arms of one comparison over its sizes. points[a][k]: arm a + 1 against the baseline at size k. */
+struct wm_ratio_point {
+    int64_t bytes;
+    double ratio, ci95_low, ci95_high; /* time(arm) / time(baseline): above 1, the baseline is faster */
+};
+struct wm_result_comparison {
+    const char *bench;
+    const char *baseline;      /* label of arm 0: "transport=mpi algo=native", its varying factors only */
+    const char *const *varies; /* names of the factors; n_varies */
+    int n_varies;
+    const char *const *arms; /* labels, the baseline first */
+    int n_arms;
+    bool interleaved;
+    const char *not_interleaved_reason; /* NULL when interleaved */
+    struct wm_ratio_point **points;     /* [n_arms - 1][n_points[a]] */
+    int *n_points;
+    int64_t *crossover_bytes; /* [n_arms - 1]; -1 = none */
+};
+json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c);
+
+/**
+ * The journal: JSON lines, each flushed to the kernel when written and synced at most once a second, so that a killed
+ * run loses no finished cell. First line {"head": {...}}, then {"planned": {stub}} for each planned cell (its identity
+ * only), then {"cell": ...}, {"comparison": ...} as they end. It stands beside the output: OUTPUT.journal. head holds
+ * the document's top level up to `topology`: schema, tool, run, world, environment.
+ */
+struct wm_journal;
+int wm_journal_open(const char *path, const json_t *head, struct wm_journal **out,
+                    struct wm_err *err); /* WM_EUSAGE: exists (names recover) */
+int wm_journal_plan(struct wm_journal *j, const struct wm_result_cell *stub, struct wm_err *err);
+int wm_journal_cell(struct wm_journal *j, const struct wm_result_cell *cell, struct wm_err *err); /* thread-safe */
+int wm_journal_comparison(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
+/** From any thread: no line is written after this returns; later writes return WM_EIO quietly ("the run is ending"). */
+void wm_journal_seal(struct wm_journal *j);
+void wm_journal_close(struct wm_journal *j); /* the file stays */
+
+/** How a run ended, for the document's foot. */
+struct wm_ending {
+    bool complete;
+    char ended_by[200];        /* "finished", "SIGTERM", "rank 3 on h2 is gone (process 4711)", "recovered" */
+    char ended_utc[32];        /* "2026-11-22T16:12:40Z"; "" = now; recover uses the journal's last write */
+    const json_t *unavailable; /* array of {name, reason}; NULL = take the head's */
+};
+
+/**
+ * Head + cells + foot: the one way in which a result document comes to be, at the end of a run, at a signal and by
+ * `recover`. Planned cells that never ended are written as not_run. Streams: memory is the set of ids.
+ * Written to a temporary file beside output, fsync, rename; the journal is removed only then, when remove_journal.
+ * A last line that was cut off in the journal is left out and said in *cut.
+ * @return WM_EIO disk full or not writable (output untouched), WM_EUSAGE not a journal (file:line in err)
+ */
+int wm_result_finish(const char *journal, const char *output, const struct wm_ending *ending, bool remove_journal,
+                     bool *cut, struct wm_err *err);
+
+/** What stands beside the cells of a document; json members are borrowed while `each` runs, NULL when absent. */
+struct wm_result_reader {
+    /* Called once per cell, in order; non-zero ends the reading and is returned. */
+    int (*cell)(const struct wm_result_cell *cell, void *arg);
+    /* Called once, after the cells, with the document without them. */
+    int (*rest)(const json_t *document, void *arg);
+    void *arg;
+};
+/** Cell by cell in constant memory. Errors name file and line: WM_EUSAGE not ours, truncated, other schema version;
+ * WM_EABSENT no file. */
+int wm_result_read(const char *path, const struct wm_result_reader *reader, struct wm_err *err);
+
+/** Now, or a given time, as "2026-11-22T16:12:40Z"; text holds 32 bytes and is returned. */
+const char *wm_utc_text(char text[32], int64_t unix_seconds);
+
+#endif
