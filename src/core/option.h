@@ -49,6 +49,7 @@ struct wm_option {        /* a row; a table ends with name == NULL */
     size_t offset;            /* of the field in the owner's conf struct */
     double min, max;          /* inclusive, checked when max > min */
     const char *const *names; /* CHOICE and CHOICES: ended by NULL */
+    char letter;              /* 'o' for -o; 0 = no short form */
 };
 
 /** One owner of rows: the run itself, or a transport, whose rows fill its own conf. */
@@ -56,20 +57,21 @@ struct wm_option_group {
     const char *title; /* "Measuring"; heading of help and man page */
     const struct wm_option *rows;
     void *conf;     /* zeroed by the owner; the parser allocates lists and texts in it */
-    uint64_t given; /* out: bit i = the user gave row i (not the default) */
+    uint64_t given; /* out: bit i = the user gave row i (not the default); 64 rows at most */
 };
 
 /**
- * Fills every conf with defaults, then with the user's words. --help is a row of the caller's own.
+ * Fills every conf with the user's words, and with defaults where they say nothing. --help is a row of the caller's
+ * own. Prints nothing and leaves argv as it is. On failure the confs hold no lists or texts and *words is NULL.
  * @param argv       argv[0] is skipped; options end at "--"
  * @param words,n_words  out: what is not an option, in order; points into argv, array owned by the caller (free)
  * @return WM_OK or WM_EUSAGE: unknown (with nearest), abbreviated, missing or superfluous argument, out of range,
- *         unknown choice (with nearest), given twice
+ *         unknown choice (with nearest), given twice; WM_EBUG for rows that contradict themselves
  */
 int wm_options_parse(struct wm_option_group *groups, int n_groups, int argc, char **argv, char ***words, int *n_words,
                      struct wm_err *err);
 
-/** Frees lists and texts in the confs; the confs stay the caller's. */
+/** Frees lists and texts in the confs and clears those fields; the confs stay the caller's. May be called twice. */
 void wm_options_free(struct wm_option_group *groups, int n_groups);
 
 /** Did the user give this option? WM_EBUG aborts the program: an unknown name is a mistake in the code. */
@@ -77,7 +79,7 @@ bool wm_option_given(const struct wm_option_group *groups, int n_groups, const c
 
 enum wm_option_format { WM_HELP_TEXT, WM_HELP_MARKDOWN, WM_HELP_MAN, WM_HELP_COMPLETION };
 
-/** Prints all rows: aligned text for --help, a Markdown table for README, mdoc(7) for the man page, bare --names. */
+/** Prints all rows: aligned text for --help, a Markdown table for README, man(7) for the man page, bare --names. */
 void wm_options_print(FILE *to, const struct wm_option_group *groups, int n_groups, enum wm_option_format format);
 
 #endif

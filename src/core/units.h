@@ -21,6 +21,7 @@ int wm_parse_int(const char *text, int64_t *out, struct wm_err *err);
 
 /* Formatters write at most WM_TEXT_BYTES, with three significant digits where digits are cut, and return text. */
 const char *wm_format_bytes(char text[WM_TEXT_BYTES], uint64_t bytes);    /* exact: "4M", "1000", "1536K" */
+const char *wm_format_memory(char text[WM_TEXT_BYTES], uint64_t bytes);   /* "1.46 GiB": for messages */
 const char *wm_format_ns(char text[WM_TEXT_BYTES], double ns);            /* "431 ns", "1.92 us", "12.3 ms", "4.56 s" */
 const char *wm_format_rate(char text[WM_TEXT_BYTES], double bytes_per_s); /* "12.3 GB/s": SI */
 const char *wm_format_count(char text[WM_TEXT_BYTES], double per_s);      /* "3.21 M/s": messages */

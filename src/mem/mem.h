@@ -24,7 +24,7 @@ struct wm_copier; /* a stream and its events, one for each slot */
 
 struct wm_wrong {    /* what a check found */
     size_t elements; /* wrong ones */
-    size_t first;    /* index of the first, in elements of the type */
+    size_t first;    /* index of the first, in elements of the type from the beginning of the buffer */
     char got[32], want[32];
 };
 
@@ -58,7 +58,19 @@ struct wm_mem_row { /* the registry keeps a row for what was not built in */
 extern const struct wm_mem_row wm_mems[]; /* ended by name == NULL */
 extern const struct wm_mem wm_mem_host;
 
-/** Reduction of host memory, vectorised: to[i] = to[i] op from[i]. half and bfloat16 round to nearest even. */
+/**
+ * Host memory against a pattern, element by element: the check behind wm_mem_host.check, for others to use.
+ * @param first          the pattern's index of the first element (see wm_pattern_fill)
+ * @param first_element  what wrong->first counts from: the first element's index in its buffer
+ */
+void wm_pattern_check(const void *data, size_t count, enum wm_dtype type, struct wm_pattern p, uint64_t first,
+                      size_t first_element, struct wm_wrong *wrong);
+
+/** Row of a name, or NULL. */
+const struct wm_mem_row *wm_mem_find(const char *name);
+
+/** Reduction of host memory, vectorised: to[i] = to[i] op from[i]. half and bfloat16 round to nearest even;
+ * integers wrap; min and max keep a NaN of either side. No alignment needed; to and from do not overlap. */
 void wm_reduce_host(void *to, const void *from, size_t count, enum wm_dtype type, enum wm_redop op);
 
 #endif

@@ -1,18 +1,25 @@
 /**
- * The one formula of test data; plain C that nvcc takes too.
+ * The one formula of test data; the functions of one element stand in pattern_values.h, plain C that nvcc takes too.
  *
  * Moved data (WM_MOVED) is a stream of 32-bit words from (seed, rank, peer, round, word index): swapped, stale, short
- * and shifted data differ. Reduced data are small integers v(rank, i), chosen so that every partial result of the
- * operator over any set of ranks in any order is exact in the type (limits in pattern.c):
- *   sum   c(i) (1 + rank mod 3) where c times the sum of the weights fits, else c(i) for min(ranks, limit) of the
- *         ranks (which, depends on i) and 0 for the rest
- *   prod  2 for k(i) of the ranks, 1 for the rest, and the sign of one rank
- *   min, max   base(i) + min((rank + h(i)) mod ranks, 20)
- * Their results have closed forms, so that a check costs the same at 2 and at 4096 ranks.
+ * and shifted data differ. The stream does not depend on the element type; its last word may be cut.
+ *
+ * Reduced data are small integers v(rank, i), chosen so that every partial result of the operator over any set of
+ * ranks in any order is exact in the type. Below, s is one bit of the rank (which one, and whether it is flipped,
+ * depends on i), and place = (rank + h(i)) mod ranks.
+ *   sum   c(i) (1 + s), c from 1 to at most 64, where 8 times the ranks are within the integers that the type holds
+ *         exactly (int8 127, bfloat16 256, half 2048, float 2^24); else 1 where place < m(i), 0 elsewhere, with m
+ *         from half of min(ranks, that limit) to all of it
+ *   prod  2 where place < k(i), else 1, negative where s: powers of two up to 2^6 (int8), 2^15 (half), 2^30
+ *   min   base(i) + min(place, 20): one rank alone holds the result
+ *   max   base(i) - min(place, 20)
+ * Two ranks differ at some i, whichever they are. The results have closed forms, so that a check costs the same at 2
+ * and at 65536 ranks, the most that the formulas are made for.
  */
 #ifndef WM_MEM_PATTERN_H
 #define WM_MEM_PATTERN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,7 +35,7 @@ enum wm_pattern_kind {
     WM_MOVED,    /* words */
     WM_OPERAND,  /* one rank's input of a reduction */
     WM_REDUCED,  /* its result over all ranks */
-    WM_IDENTITY, /* the operator's fixed point x op x = x: 0 for sum, 1 for prod, c(i) for min and max */
+    WM_IDENTITY, /* the operator's fixed point x op x = x: 0 for sum, 1 for prod, 7 for min and max */
     WM_POISON,   /* 0xA5 bytes: what an untouched byte shows */
 };
 
@@ -38,5 +45,9 @@ struct wm_pattern {
     uint32_t ranks;                   /* of the reduction */
     enum wm_redop op;
 };
+
+/** Writes count elements; `first` is the index of the first: of an element, for WM_MOVED of a 32-bit word. `to` needs
+ * no alignment. wm_pattern_check() stands in mem.h. */
+void wm_pattern_fill(void *to, size_t count, enum wm_dtype type, struct wm_pattern p, uint64_t first);
 
 #endif

@@ -80,9 +80,13 @@ void wm_result_cell_init(struct wm_result_cell *cell);
 /** Frees what wm_result_cell_from_json() allocated; not for cells that bench filled. */
 void wm_result_cell_clear(struct wm_result_cell *cell);
 
-/** New reference, or NULL: no memory. Doubles are written with enough digits to come back unchanged. */
+/**
+ * New reference, or NULL: no memory. Files hold 15 significant digits (bins 6, raw samples 9): what is read and written
+ * again is the same text.
+ */
 json_t *wm_result_cell_to_json(const struct wm_result_cell *cell);
-/** WM_EUSAGE with the field's name where it is not a cell (wrong type, NaN, unknown status ...). */
+/** WM_EUSAGE with the field's name where it is not a cell (wrong type, unknown status ...). Fields of later versions
+ * are passed over. */
 int wm_result_cell_from_json(const json_t *object, struct wm_result_cell *cell, struct wm_err *err);
 
 /* Arms of one comparison over its sizes. points[a][k]: arm a + 1 against the baseline at size k. */
@@ -109,11 +113,14 @@ json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c);
  * The journal: JSON lines, each flushed to the kernel when written and synced at most once a second, so that a killed
  * run loses no finished cell. First line {"head": {...}}, then {"planned": {stub}} for each planned cell (its identity
  * only), then {"cell": ...}, {"comparison": ...} as they end. It stands beside the output: OUTPUT.journal. head holds
- * the document's top level up to `topology`: schema, tool, run, world, environment.
+ * the document's top level up to `topology`: schema, tool, run, world, environment; and `unavailable`, a list of
+ * {name, reason}, which goes to the document's coverage.
  */
 struct wm_journal;
-int wm_journal_open(const char *path, const json_t *head, struct wm_journal **out,
-                    struct wm_err *err); /* WM_EUSAGE: exists (names recover) */
+/** WM_EUSAGE: it exists (names recover), or its folder is not there or not writable; WM_EIO: the disk is full. */
+int wm_journal_open(const char *path, const json_t *head, struct wm_journal **out, struct wm_err *err);
+/* After the first write that fails every later one returns the same WM_EIO; what stands in the file is complete lines.
+ * WM_EBUG: the cell lacks a part of its identity. */
 int wm_journal_plan(struct wm_journal *j, const struct wm_result_cell *stub, struct wm_err *err);
 int wm_journal_cell(struct wm_journal *j, const struct wm_result_cell *cell, struct wm_err *err); /* thread-safe */
 int wm_journal_comparison(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
@@ -131,9 +138,11 @@ struct wm_ending {
 
 /**
  * Head + cells + foot: the one way in which a result document comes to be, at the end of a run, at a signal and by
- * `recover`. Planned cells that never ended are written as not_run. Streams: memory is the set of ids.
+ * `recover`. Cells stand in the order of the plan; planned cells that never ended are written as not_run; of two lines
+ * on one id the last counts. Streams: memory is the set of ids.
  * Written to a temporary file beside output, fsync, rename; the journal is removed only then, when remove_journal.
- * A last line that was cut off in the journal is left out and said in *cut.
+ * An output that exists and is no regular file (/dev/stdout) is written directly.
+ * A last line that was cut off in the journal is left out and said in *cut (may be NULL).
  * @return WM_EIO disk full or not writable (output untouched), WM_EUSAGE not a journal (file:line in err)
  */
 int wm_result_finish(const char *journal, const char *output, const struct wm_ending *ending, bool remove_journal,
@@ -151,7 +160,10 @@ struct wm_result_reader {
  * WM_EABSENT no file. */
 int wm_result_read(const char *path, const struct wm_result_reader *reader, struct wm_err *err);
 
-/** Now, or a given time, as "2026-11-22T16:12:40Z"; text holds 32 bytes and is returned. */
+/** A JSON text of any bytes: what is not UTF-8 becomes '?'. For host names and variables. NULL: no memory. */
+json_t *wm_result_text(const char *text);
+
+/** Now (-1), or a given time, as "2026-11-22T16:12:40Z"; text holds 32 bytes and is returned. */
 const char *wm_utc_text(char text[32], int64_t unix_seconds);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef WM_TOPO_NODE_H
 #define WM_TOPO_NODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,11 @@ double wm_node_cpu_quota(void);
 struct wm_node_cpu_time {
     uint64_t total, idle, steal;
 };
-int wm_node_cpu_time(struct wm_node_cpu_time *out);
+bool wm_node_cpu_time(struct wm_node_cpu_time *out);
+
+/* The same of a machine recorded as files below `root` (proc/meminfo, proc/self/cgroup, sys/fs/cgroup ...). */
+uint64_t wm_node_available_bytes_at(const char *root);
+double wm_node_cpu_quota_at(const char *root);
+bool wm_node_cpu_time_at(const char *root, struct wm_node_cpu_time *out);
 
 #endif

@@ -33,10 +33,12 @@ struct wm_program {
     struct wm_insn *insn, *end;
     struct wm_bind bind;
     struct wm_step *steps;
-    void **handles;
+    void **handles; /* of the library's collectives, by index in the schedule's colls */
     int colls;
+    enum wm_dtype type;
+    enum wm_redop op;
     void *area[WM_AREAS];
-    size_t area_at[WM_AREAS];
+    size_t area_at[WM_AREAS], area_bytes[WM_AREAS];
 };
 
 /**

@@ -22,6 +22,7 @@ enum wm_phase {
     WM_PHASE_MEASURE,
     WM_PHASE_VERIFY,
     WM_PHASE_RECORD,
+    WM_PHASE_IDLE, /* waits while others work: no deadline of its own */
     WM_PHASE_END,
     WM_PHASES
 };

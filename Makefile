@@ -1,0 +1,199 @@
+# wiremark's build: one flat Makefile. `make help` says what there is.
+
+VERSION  := 0.1.0
+
+# What the user may set: on the command line or in the environment.
+MPICC    ?= mpicc
+MPIRUN   ?= $(if $(findstring mpicc,$(notdir $(MPICC))),$(subst mpicc,mpirun,$(MPICC)),mpirun)
+CFLAGS   ?= -O2 -g
+SANITIZE ?=
+BUILD    ?= build$(if $(SANITIZE),-sanitize)
+WERROR   ?= yes
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+V        ?= 0
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall versus check-hosts \
+        clean help FORCE
+
+all:
+
+# A compiler that the user names goes through the MPI wrapper, which adds what its MPI needs.
+ifneq ($(origin CC),default)
+export OMPI_CC := $(CC)
+export MPICH_CC := $(CC)
+export I_MPI_CC := $(CC)
+endif
+export MPICC $(filter WITH_%,$(.VARIABLES))
+
+# ---- what the compiler is told
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wconversion \
+            -Wno-sign-conversion $(if $(filter no,$(WERROR)),,-Werror)
+SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -DWM_SANITIZED)
+COMPILE = $(MPICC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(SANITIZER) $(COMPONENT_CFLAGS) $(CPPFLAGS) \
+          $(CFLAGS)
+LINK    = $(MPICC) $(SANITIZER) $(CFLAGS) $(LDFLAGS)
+LIBS    = $(COMPONENT_LIBS) -lm -lpthread
+
+# ---- what there is to build: new files are picked up by their place
+
+SOURCES := $(sort $(shell find src bench p2p collectives reports -name '*.c' 2>/dev/null))
+MAIN    := $(BUILD)/src/cli/main.o
+OBJECTS := $(filter-out $(MAIN),$(SOURCES:%.c=$(BUILD)/%.o))
+LIBRARY := $(BUILD)/libwiremark.a
+BINARY  := $(BUILD)/wiremark
+HARNESS := $(if $(SANITIZE),$(BUILD)/tests/sanitizers.o)
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+RANKED  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/mpi/*.c))
+PRELOAD := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
+PAGES   := $(BUILD)/wiremark.1 $(BUILD)/wiremark.bash
+
+ifeq ($(filter 1,$(V)),)
+say = @printf '  %-7s %s\n' '$(1)' '$(2)';
+endif
+# Writes a file only when its text changes, so that its time says when it last did.
+define keep
+@mkdir -p $(@D)
+@printf '%b\n' '$(subst ','\'',$(1))' | cmp -s - $@ || printf '%b\n' '$(subst ','\'',$(1))' >$@
+endef
+
+# Goals below start make again where they need a build; only a build looks for components.
+ifneq ($(if $(MAKECMDGOALS),$(filter all tests install $(BUILD)/%,$(MAKECMDGOALS)),all),)
+include $(BUILD)/config.mk
+-include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=))
+endif
+
+$(BUILD)/config.mk: FORCE
+	@scripts/components $(BUILD)
+
+all: $(BINARY) $(PAGES)
+tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD)
+
+$(BUILD)/flags: FORCE
+	$(call keep,$(COMPILE)\n$(LINK) $(LIBS)\n$(COMPILER))
+
+$(BUILD)/objects: FORCE
+	$(call keep,$(OBJECTS))
+
+# The commit is empty where there is no repository: in a tarball, or one unpacked inside another project.
+ifndef COMMIT
+COMMIT := $(if $(wildcard .git),$(shell GIT_OPTIONAL_LOCKS=0 git describe --always --dirty --abbrev=12 2>/dev/null))
+endif
+$(BUILD)/generated/version.h: FORCE
+	$(call keep,#define WM_VERSION "$(VERSION)"\n#define WM_COMMIT "$(COMMIT)"\n#define WM_COMPONENTS "$(COMPONENTS)")
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/generated/version.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(LIBRARY): $(OBJECTS) $(BUILD)/objects
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(OBJECTS)
+
+$(BINARY): $(MAIN) $(HARNESS) $(LIBRARY)
+	$(call say,LINK,$@)$(LINK) -o $@ $(MAIN) $(HARNESS) $(LIBRARY) $(LIBS)
+
+$(UNIT) $(RANKED): $(BUILD)/%: %.c $(HARNESS) $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(COMPILE) $(LDFLAGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HARNESS) $(LIBRARY) $(LIBS)
+
+# Libraries that tests put before the MPI with LD_PRELOAD; a sanitizer's own library would have to come first.
+$(PRELOAD): $(BUILD)/%.so: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,SHARED,$<)$(filter-out $(SANITIZER),$(COMPILE)) $(LDFLAGS) -MMD -MP -MF $(BUILD)/$*.d -MT $@ -fPIC -shared -o $@ $< -ldl
+
+$(BUILD)/wiremark.1: $(BINARY)
+	$(call say,MAN,$@)$< help --man >$@
+
+$(BUILD)/wiremark.bash: $(BINARY)
+	$(call say,GEN,$@)$< help --completion >$@
+
+# ---- two commands for a fresh machine
+
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+quickstart:
+	@scripts/install-deps run
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@WM_BINARY=$(BINARY) WM_MPIRUN='$(MPIRUN)' scripts/quickstart
+
+ci:
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory check
+
+# ---- checks: scripts/check builds what a part needs, runs it and counts
+
+CHECK = MAKE='$(MAKE)' MPIRUN='$(MPIRUN)' BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' V='$(V)' scripts/python scripts/check
+
+check:
+	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize hosts)
+
+test:
+	+@$(CHECK) --quick lint unit ranks integration
+
+unit lint:
+	+@$(CHECK) $@
+
+integration:
+	+@$(CHECK) ranks integration
+
+check-hosts:
+	+@$(CHECK) hosts
+
+versus:
+	+@$(MAKE) --no-print-directory $(JOBS) all
+	@if [ -x tests/versus/run ]; then WM_BINARY=$(BINARY) WM_MPIRUN='$(MPIRUN)' tests/versus/run; else echo 'versus: no tests/versus/run'; fi
+
+format:
+	@WRITE=yes scripts/lint format
+
+readme: all
+	@WRITE=yes BUILD='$(BUILD)' scripts/lint readme
+
+# ---- installing
+
+SCHEMA   := $(wildcard reports/schema/*.json)
+EXAMPLES := $(wildcard examples/*)
+AT       := $(DESTDIR)$(PREFIX)
+
+install: all
+	@install -d $(AT)/bin $(AT)/share/man/man1 $(AT)/share/wiremark $(AT)/share/bash-completion/completions
+	$(call say,INSTALL,$(AT)/bin/wiremark)install -m 755 $(BINARY) $(AT)/bin/wiremark
+	@install -m 644 $(BUILD)/wiremark.1 $(AT)/share/man/man1/wiremark.1
+	@install -m 644 $(BUILD)/wiremark.bash $(AT)/share/bash-completion/completions/wiremark
+	@$(if $(SCHEMA),install -m 644 $(SCHEMA) $(AT)/share/wiremark)
+	@$(if $(EXAMPLES),install -d $(AT)/share/doc/wiremark/examples && cp -R $(EXAMPLES) $(AT)/share/doc/wiremark/examples)
+
+uninstall:
+	rm -f $(AT)/bin/wiremark $(AT)/share/man/man1/wiremark.1 $(AT)/share/bash-completion/completions/wiremark
+	rm -rf $(AT)/share/wiremark $(AT)/share/doc/wiremark
+
+# Removes only folders that this Makefile configured.
+clean:
+	@for folder in build build-* $(BUILD); do \
+	    if [ -f "$$folder/config.mk" ]; then rm -rf "$$folder"; fi; \
+	done
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make               the binary build/wiremark, its man page and shell completion
+#: make quickstart    install what is missing, build, measure 2 ranks on this machine: the table and wiremark-result.json
+#: make ci            install what the checks need, then make check
+#: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, namespace hosts
+#: make test          lint, unit tests and 2-rank integration tests, under 3 minutes
+#: make unit | integration | lint | check-hosts    one part of the checks
+#: make format        clang-format all C files
+#: make readme        write README's option table anew
+#: make install | uninstall    with PREFIX (/usr/local) and DESTDIR
+#: make versus        speed against a bare loop and the MPI's own collectives, as ratios
+#: make clean
+#:
+#: MPICC=mpicc        the MPI's compiler wrapper; MPIRUN its launcher
+#: CC=clang           the compiler behind the wrapper
+#: BUILD=build        where everything built goes; several may stand side by side
+#: SANITIZE=address,undefined    an instrumented build in build-sanitize; with check, its unit tests and a smoke run
+#: CFLAGS='-O2 -g' CPPFLAGS LDFLAGS    added to ours; WERROR=no for packagers; V=1 shows the commands

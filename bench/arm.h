@@ -1,0 +1,88 @@
+/** An arm of one comparison on one rank: its programs, its data, its samples. What alternates with others. */
+#ifndef WM_BENCH_ARM_H
+#define WM_BENCH_ARM_H
+
+#include "bench/build.h"
+#include "bench/loop.h"
+#include "bench/noise.h"
+#include "bench/verify.h"
+#include "src/stats/series.h"
+
+/* A transport of the run, open from its first cell to its last. */
+struct wm_endpoint {
+    const struct wm_plan_transport *is;
+    struct wm_ep *ep;
+    struct wm_attached attached;
+    struct wm_program *barrier;
+    enum wm_code lost; /* WM_OK, or why its cells cannot run any more */
+    char lost_reason[512];
+};
+
+/* What the arms of a run share on this rank. */
+struct wm_bench {
+    const struct wm_plan *plan;
+    struct wm_buf buf[WM_AREAS];
+    int rank;
+    double clock_cost_ns;
+};
+
+enum { WM_TURN_SAMPLES = 65536, WM_SKEWS = 512 };
+
+struct wm_arm {
+    const struct wm_arm_spec *spec;
+    const struct wm_cell *cell;
+    struct wm_endpoint *endpoint;
+    enum wm_status status; /* WM_NOT_RUN while it may still be measured */
+    char reason[512];
+    bool part;             /* this rank takes part */
+    bool clock;            /* and its clock counts */
+    int pairs;             /* that talk at once; 0 for groups */
+    struct wm_point point; /* of the timed pass */
+    size_t touched_bytes[WM_AREAS];
+    struct wm_ring ring;
+    struct wm_loop loop;
+    uint64_t operations; /* run on the timed programs so far: the same on all ranks */
+    struct wm_verified verified;
+    struct wm_series *own; /* this pair's samples, where several pairs talk at once */
+    uint64_t slowest;      /* samples in which this rank was the slowest */
+    /* rank 0 decides by these: */
+    struct wm_series *series;
+    double call_ns; /* one operation with all that stands between two */
+    uint64_t batch, spent_ns;
+    bool single; /* the time cannot hold 12 blocks */
+    bool done;
+    bool lost; /* its endpoint was lost before it was measured */
+    double skew_ns[WM_SKEWS];
+    unsigned skews;
+    struct wm_noise noise;
+};
+
+/** Local: schedules, programs and series of the timed pass. WM_EUNSUP: cannot be done, with the reason. */
+int wm_arm_open(struct wm_arm *arm, const struct wm_bench *bench, struct wm_err *err);
+void wm_arm_close(struct wm_arm *arm);
+
+/** Messages by which the time of one call is divided. */
+double wm_arm_operations(const struct wm_arm *arm);
+
+/** Local: fills the timed buffers with this arm's data. */
+int wm_arm_fill(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err);
+
+/** Local, outside the clock: checks what the last timed operation left. */
+int wm_arm_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err);
+
+/** The verified pass with one root: open and fill, run (the only step that talks), check and close. */
+struct wm_verify_pass {
+    struct wm_point point;
+    struct wm_program *program;
+};
+int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, struct wm_verify_pass *pass,
+                       struct wm_err *err);
+int wm_arm_verify_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_verify_pass *pass, struct wm_err *err);
+
+/** How many roots the arm's operations go through: 1, or all ranks when the root rotates. */
+int wm_arm_roots(const struct wm_arm *arm, const struct wm_plan *plan);
+
+/** The story of an operation that failed on this rank. */
+int wm_arm_failure(const struct wm_arm *arm, int code, struct wm_err *err);
+
+#endif

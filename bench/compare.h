@@ -1,0 +1,40 @@
+/**
+ * One comparison: the cells of one size, an arm each, in alternating blocks. Collective over its members, of which rank
+ * 0 of the run is always one: it decides what comes next, the others follow.
+ */
+#ifndef WM_BENCH_COMPARE_H
+#define WM_BENCH_COMPARE_H
+
+#include "bench/arm.h"
+#include "src/core/random.h"
+#include "src/world/watch.h"
+
+struct wm_comparison {
+    struct wm_bench *bench;
+    const struct wm_world *members;
+    struct wm_watch *watch;
+    struct wm_arm *arm;
+    int n_arms;
+    uint32_t first_number;    /* cell number of arm 0, for the watch */
+    struct wm_random *random; /* of the order; rank 0's is used */
+    /* private */
+    int owner;                 /* whose data stands in the buffers; -1 = nobody's */
+    uint64_t *own_ns, *all_ns; /* of one turn */
+    double *sample_ns;
+    int64_t clock_offset_ns;
+    uint64_t clock_uncertainty_ns;
+};
+
+/**
+ * Every arm leaves with a status: measured, failed, timeout or skipped. What the library of an arm broke is written in
+ * its endpoint (`lost`). WM_OK unless the members cannot talk to each other any more.
+ */
+int wm_compare(struct wm_comparison *c, struct wm_err *err);
+
+/** Collective over the members, after wm_compare: per-pair medians to rank 0. @param median_ns  room for members x 1 */
+int wm_compare_pairs(struct wm_comparison *c, const struct wm_arm *arm, double *median_ns, struct wm_err *err);
+
+/** Collective: the rank that was slowest most often, and in which share of the samples; -1 = not asked for. */
+int wm_compare_slowest(struct wm_comparison *c, const struct wm_arm *arm, int *rank, double *share, struct wm_err *err);
+
+#endif

@@ -1,0 +1,557 @@
+#include "bench/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/build.h"
+#include "src/core/text.h"
+#include "src/core/units.h"
+
+static const char *const default_set[] = { "latency", "bandwidth", "allreduce", "alltoall", "broadcast" };
+
+/* While the plan is made. */
+struct maker {
+    const struct wm_plan_request *request;
+    const struct wm_run_conf *conf;
+    struct wm_plan *plan;
+    const struct wm_benchmark **bench; /* chosen */
+    int n_bench;
+    bool by_name;    /* the user named them */
+    uint64_t *bytes; /* requested sizes, ascending */
+    int n_bytes;
+    struct wm_err *err;
+};
+
+/* ---- which benchmarks ---- */
+
+static const struct wm_benchmark *find(const struct wm_plan_request *request, const char *name)
+{
+    for (int i = 0; request->benchmarks[i] != NULL; i++)
+        if (strcmp(request->benchmarks[i]->name, name) == 0)
+            return request->benchmarks[i];
+    return NULL;
+}
+
+static int unknown_benchmark(struct maker *m, const char *name)
+{
+    const char *names[64] = { NULL };
+    char hint[128];
+    for (int i = 0; i < 63 && m->request->benchmarks[i] != NULL; i++)
+        names[i] = m->request->benchmarks[i]->name;
+    return wm_fail(m->err, WM_EUSAGE, "", 0, "unknown benchmark '%s'%s; wiremark list shows all", name,
+                   wm_did_you_mean(hint, sizeof(hint), name, names));
+}
+
+static int choose_benchmarks(struct maker *m)
+{
+    int n = m->request->n_words;
+    m->by_name = n > 0;
+    if (!m->by_name)
+        n = (int)(sizeof(default_set) / sizeof(*default_set));
+    m->bench = calloc((size_t)n, sizeof(*m->bench));
+    if (m->bench == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d benchmarks", n);
+    for (int i = 0; i < n; i++) {
+        const char *name = m->by_name ? m->request->words[i] : default_set[i];
+        const struct wm_benchmark *b = find(m->request, name);
+        if (b == NULL)
+            return unknown_benchmark(m, name);
+        for (int k = 0; k < m->n_bench; k++)
+            if (m->bench[k] == b)
+                return wm_fail(m->err, WM_EUSAGE, "", 0, "benchmark '%s' is named twice", name);
+        if (b->min_ranks > m->request->ranks)
+            return wm_fail(m->err, WM_EUSAGE, "", 0,
+                           "%s needs %d ranks and this run has %d: start it with mpirun -n %d", name, b->min_ranks,
+                           m->request->ranks, b->min_ranks);
+        m->bench[m->n_bench++] = b;
+    }
+    return WM_OK;
+}
+
+/* ---- which sizes ---- */
+
+static int compare_bytes(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool given(const struct maker *m, const char *option)
+{
+    return wm_option_given(m->request->groups, m->request->n_groups, option);
+}
+
+static int listed_sizes(struct maker *m)
+{
+    if (given(m, "min-bytes") || given(m, "max-bytes"))
+        return wm_fail(m->err, WM_EUSAGE, "", 0, "--bytes lists the sizes: leave out --min-bytes and --max-bytes");
+    memcpy(m->bytes, m->conf->bytes.value, (size_t)m->conf->bytes.n * sizeof(*m->bytes));
+    qsort(m->bytes, (size_t)m->conf->bytes.n, sizeof(*m->bytes), compare_bytes);
+    m->n_bytes = m->conf->bytes.n;
+    return WM_OK;
+}
+
+static int ranged_sizes(struct maker *m)
+{
+    uint64_t low = m->conf->min_bytes, high = m->conf->max_bytes;
+    char a[WM_TEXT_BYTES], b[WM_TEXT_BYTES];
+    if (low > high)
+        return wm_fail(m->err, WM_EUSAGE, "", 0, "no size to measure: --min-bytes %s is above --max-bytes %s",
+                       wm_format_bytes(a, low), wm_format_bytes(b, high));
+    for (uint64_t bytes = low; bytes <= high; bytes = bytes ? 2 * bytes : 1)
+        m->bytes[m->n_bytes++] = bytes;
+    return WM_OK;
+}
+
+static int choose_sizes(struct maker *m)
+{
+    m->bytes = calloc((size_t)m->conf->bytes.n + 66, sizeof(*m->bytes));
+    if (m->bytes == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "sizes");
+    return m->conf->bytes.n > 0 ? listed_sizes(m) : ranged_sizes(m);
+}
+
+/* ---- which options matter to whom ---- */
+
+static bool takes_root(const struct wm_benchmark *b)
+{
+    return b->rooted;
+}
+static bool takes_op(const struct wm_benchmark *b)
+{
+    return b->reduces;
+}
+static bool takes_window(const struct wm_benchmark *b)
+{
+    return b->windowed;
+}
+static bool takes_pairs(const struct wm_benchmark *b)
+{
+    return b->shape == WM_PAIR;
+}
+static bool takes_sync(const struct wm_benchmark *b)
+{
+    return b->clock_of == WM_CLOCK_SLOWEST;
+}
+static bool takes_in_place(const struct wm_benchmark *b)
+{
+    return b->can_in_place;
+}
+static bool takes_bytes(const struct wm_benchmark *b)
+{
+    return b->bytes_rule != WM_BYTES_NONE;
+}
+
+static int refuse_without_effect(struct maker *m)
+{
+    static const struct {
+        const char *option, *why;
+        bool (*takes)(const struct wm_benchmark *b);
+    } rows[] = {
+        { "root", "has a root", takes_root },       { "op", "reduces", takes_op },
+        { "window", "has a window", takes_window }, { "pairs", "is between two ranks", takes_pairs },
+        { "sync", "is a collective", takes_sync },  { "in-place", "can run in place", takes_in_place },
+        { "bytes", "has a size", takes_bytes },     { "dtype", "has elements", takes_bytes },
+        { "buffers", "moves data", takes_bytes },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        int k = 0;
+        while (k < m->n_bench && !rows[i].takes(m->bench[k]))
+            k++;
+        if (k == m->n_bench && given(m, rows[i].option))
+            return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s has no effect: none of these benchmarks %s", rows[i].option,
+                           rows[i].why);
+    }
+    return WM_OK;
+}
+
+/* ---- factors of one benchmark ---- */
+
+static int add_algorithm(struct maker *m, const struct wm_algorithm **list, int *n, const struct wm_algorithm *a)
+{
+    for (int i = 0; i < *n; i++)
+        if (list[i] == a)
+            return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo: %s is named twice", a->name);
+    list[(*n)++] = a;
+    return WM_OK;
+}
+
+/* One word of --algo for one benchmark: all, NAME or BENCHMARK:NAME. */
+static int match_algorithm(struct maker *m, const struct wm_benchmark *b, const char *word,
+                           const struct wm_algorithm **list, int *n)
+{
+    const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
+    if (colon != NULL &&
+        (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
+        return WM_OK;
+    bool all = strcmp(name, "all") == 0;
+    for (const struct wm_algorithm *a = b->algorithms; a->name != NULL; a++)
+        if ((all || strcmp(a->name, name) == 0) && add_algorithm(m, list, n, a) != WM_OK)
+            return m->err->code;
+    return WM_OK;
+}
+
+static void algorithm_names(const struct wm_benchmark *b, char *text, size_t bytes)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (const struct wm_algorithm *a = b->algorithms; a->name != NULL && used < bytes; a++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? ", " : "", a->name);
+}
+
+enum { MAX_ALGORITHMS = 32 };
+
+static int choose_algorithms(struct maker *m, const struct wm_benchmark *b, const struct wm_algorithm **list, int *n)
+{
+    char names[256];
+    *n = 0;
+    for (int i = 0; i < m->conf->algos.n; i++)
+        if (match_algorithm(m, b, m->conf->algos.value[i], list, n) != WM_OK)
+            return m->err->code;
+    if (*n > 0)
+        return WM_OK;
+    for (int i = 0; m->by_name && i < m->conf->algos.n; i++)
+        if (strchr(m->conf->algos.value[i], ':') == NULL) {
+            algorithm_names(b, names, sizeof(names));
+            return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo %s: %s has no such algorithm; it has %s",
+                           m->conf->algos.value[i], b->name, names);
+        }
+    list[(*n)++] = b->algorithms;
+    return WM_OK;
+}
+
+static bool has_algorithm(const struct wm_benchmark *b, const char *word)
+{
+    const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
+    if (colon != NULL &&
+        (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
+        return false;
+    return strcmp(name, "all") == 0 || wm_benchmark_algorithm(b, name) != NULL;
+}
+
+/* Every word of --algo must mean something to some benchmark of this run. */
+static int check_algorithms(struct maker *m)
+{
+    const char *names[256] = { NULL };
+    char hint[128];
+    int n = 0;
+    for (int k = 0; k < m->n_bench; k++)
+        for (const struct wm_algorithm *a = m->bench[k]->algorithms; a->name != NULL && n < 255; a++)
+            names[n++] = a->name;
+    for (int i = 0; i < m->conf->algos.n; i++) {
+        const char *word = m->conf->algos.value[i];
+        int k = 0;
+        while (k < m->n_bench && !has_algorithm(m->bench[k], word))
+            k++;
+        if (k == m->n_bench)
+            return wm_fail(m->err, WM_EUSAGE, "", 0,
+                           "--algo %s: no benchmark of this run has it%s; wiremark list shows all", word,
+                           wm_did_you_mean(hint, sizeof(hint), word, names));
+    }
+    return WM_OK;
+}
+
+static int parse_root(struct maker *m, const char *text, int *root)
+{
+    int64_t rank;
+    struct wm_err ignored = { 0 };
+    if (strcmp(text, "rotate") == 0) {
+        *root = WM_ROOT_ROTATE;
+        return WM_OK;
+    }
+    if (wm_parse_int(text, &rank, &ignored) != WM_OK || rank < 0 || rank >= m->request->ranks)
+        return wm_fail(m->err, WM_EUSAGE, "", 0, "--root %s: expected a rank from 0 to %d, or rotate", text,
+                       m->request->ranks - 1);
+    *root = (int)rank;
+    return WM_OK;
+}
+
+static int refuse_twice(struct maker *m, const char *option, const struct wm_text_list *list)
+{
+    for (int i = 0; i < list->n; i++)
+        for (int k = i + 1; k < list->n; k++)
+            if (strcmp(list->value[i], list->value[k]) == 0)
+                return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s: %s is named twice", option, list->value[i]);
+    return WM_OK;
+}
+
+static int make_pairings(struct maker *m)
+{
+    struct wm_plan *plan = m->plan;
+    int n = m->conf->pairs.n > 0 ? m->conf->pairs.n : 1;
+    plan->pairing = calloc((size_t)n, sizeof(*plan->pairing));
+    if (plan->pairing == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "pairs");
+    for (int i = 0; i < n; i++) {
+        const char *text = m->conf->pairs.n > 0 ? m->conf->pairs.value[i] : NULL;
+        if (wm_pairing_make(text, plan->host_of, plan->ranks, &plan->pairing[i], m->err) != WM_OK)
+            return m->err->code;
+        plan->n_pairings++;
+        if (n > 1 && plan->pairing[i].rounds > 1)
+            return wm_fail(m->err, WM_EUSAGE, "", 0,
+                           "--pairs all stands alone: its rounds are no arms of a comparison");
+    }
+    return WM_OK;
+}
+
+/* ---- arms: every combination of the factors that matter to a benchmark ---- */
+
+enum factor { F_TRANSPORT, F_DTYPE, F_OP, F_ALGO, F_ROOT, F_PAIRS, F_WINDOW, F_BUFFERS, F_SYNC, FACTORS };
+static const char *const factor_names[FACTORS] = { "transport", "dtype",  "op",      "algo", "root",
+                                                   "pairs",     "window", "buffers", "sync" };
+
+static void count_factors(const struct maker *m, const struct wm_benchmark *b, int n_algos, int n[FACTORS])
+{
+    const struct wm_run_conf *c = m->conf;
+    n[F_TRANSPORT] = m->request->n_transports;
+    n[F_DTYPE] = takes_bytes(b) && c->dtypes.n ? c->dtypes.n : 1;
+    n[F_OP] = takes_op(b) ? c->ops.n : 1;
+    n[F_ALGO] = n_algos;
+    n[F_ROOT] = takes_root(b) ? c->roots.n : 1;
+    n[F_PAIRS] = takes_pairs(b) && c->pairs.n ? c->pairs.n : 1;
+    n[F_WINDOW] = takes_window(b) ? c->windows.n : 1;
+    n[F_BUFFERS] = takes_bytes(b) ? c->buffers.n : 1;
+    n[F_SYNC] = takes_sync(b) ? c->syncs.n : 1;
+}
+
+static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct wm_algorithm *const *algos, int round,
+                    const int at[FACTORS], struct wm_arm_spec *arm)
+{
+    const struct wm_run_conf *c = m->conf;
+    enum wm_dtype usual = b->reduces ? WM_FLOAT : WM_INT8;
+    *arm = (struct wm_arm_spec){
+        .bench = b,
+        .algo = algos[at[F_ALGO]],
+        .transport = at[F_TRANSPORT],
+        .type = c->dtypes.n ? (enum wm_dtype)c->dtypes.value[at[F_DTYPE]] : usual,
+        .op = (enum wm_redop)c->ops.value[at[F_OP]],
+        .window = takes_window(b) ? (int)c->windows.value[at[F_WINDOW]] : 1,
+        .buffers = (enum wm_buffers)c->buffers.value[at[F_BUFFERS]],
+        .sync = takes_sync(b) ? (enum wm_sync)c->syncs.value[at[F_SYNC]] : WM_SYNC_NONE,
+        .in_place = takes_in_place(b) && c->in_place,
+    };
+    if (takes_pairs(b)) {
+        const struct wm_pairing *pairing = &m->plan->pairing[at[F_PAIRS]];
+        arm->pairs = c->pairs.n ? c->pairs.value[at[F_PAIRS]] : NULL;
+        arm->round = &pairing->round[round];
+        arm->round_number = pairing->rounds > 1 ? round + 1 : 0;
+    }
+    return takes_root(b) ? parse_root(m, c->roots.value[at[F_ROOT]], &arm->root) : WM_OK;
+}
+
+static size_t window_limit(const struct maker *m, const struct wm_arm_spec *arm, size_t bytes)
+{
+    size_t peers = arm->round != NULL ? 1 : (size_t)m->plan->ranks - 1;
+    size_t fit = bytes > 0 ? m->conf->max_inflight_bytes / bytes / peers : (size_t)arm->window;
+    return fit < 1 ? 1 : fit;
+}
+
+static void fill_cells(struct maker *m, struct wm_sweep *sweep)
+{
+    for (int a = 0; a < sweep->n_arms; a++) {
+        const struct wm_arm_spec *arm = &sweep->arm[a];
+        size_t before = 0;
+        for (int s = 0; s < sweep->n_sizes; s++) {
+            struct wm_cell *cell = &sweep->cell[s * sweep->n_arms + a];
+            uint64_t asked = takes_bytes(sweep->bench) ? m->bytes[s] : 0;
+            size_t bytes = wm_benchmark_bytes(sweep->bench, asked, arm->type, m->plan->ranks);
+            bool empty = asked == 0 && (sweep->bench->shape == WM_PAIR || !takes_bytes(sweep->bench));
+            *cell = (struct wm_cell){ .bytes = bytes, .status = WM_NOT_RUN, .window = arm->window };
+            cell->planned = (bytes > 0 && bytes != before) || empty;
+            if (cell->planned && window_limit(m, arm, bytes) < (size_t)arm->window)
+                cell->window = (int)window_limit(m, arm, bytes);
+            before = bytes;
+            m->plan->n_cells += cell->planned;
+        }
+    }
+}
+
+static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
+{
+    const struct wm_algorithm *algos[MAX_ALGORITHMS];
+    int n_algos, n[FACTORS], at[FACTORS] = { 0 }, arms = 1;
+    struct wm_sweep *sweep = &m->plan->sweep[m->plan->n_sweeps];
+    if (choose_algorithms(m, b, algos, &n_algos) != WM_OK)
+        return m->err->code;
+    count_factors(m, b, n_algos, n);
+    for (int f = 0; f < FACTORS; f++) {
+        arms *= n[f];
+        if (n[f] > 1 && sweep->n_varies < 8)
+            snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", factor_names[f]);
+    }
+    sweep->bench = b;
+    sweep->n_sizes = takes_bytes(b) ? m->n_bytes : 1;
+    sweep->arm = calloc((size_t)arms, sizeof(*sweep->arm));
+    sweep->cell = calloc((size_t)arms * (size_t)sweep->n_sizes, sizeof(*sweep->cell));
+    m->plan->n_sweeps++;
+    if (sweep->arm == NULL || sweep->cell == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d arms of %s", arms, b->name);
+    for (; sweep->n_arms < arms; sweep->n_arms++) {
+        if (fill_arm(m, b, algos, round, at, &sweep->arm[sweep->n_arms]) != WM_OK)
+            return m->err->code;
+        for (int f = FACTORS - 1; f >= 0 && ++at[f] == n[f]; f--)
+            at[f] = 0;
+    }
+    int before = m->plan->n_cells;
+    fill_cells(m, sweep);
+    if (m->plan->n_cells == before)
+        return wm_fail(m->err, WM_EUSAGE, "", 0,
+                       "no size to measure for %s: each one given holds less than one element for each of %d ranks",
+                       b->name, m->plan->ranks);
+    return WM_OK;
+}
+
+static int make_sweeps(struct maker *m)
+{
+    int rounds = m->plan->pairing[0].rounds, count = 0;
+    for (int i = 0; i < m->n_bench; i++)
+        count += takes_pairs(m->bench[i]) ? rounds : 1;
+    m->plan->sweep = calloc((size_t)count, sizeof(*m->plan->sweep));
+    if (m->plan->sweep == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d sweeps", count);
+    for (int i = 0; i < m->n_bench; i++)
+        for (int r = 0; r < (takes_pairs(m->bench[i]) ? rounds : 1); r++)
+            if (make_sweep(m, m->bench[i], r) != WM_OK)
+                return m->err->code;
+    uint32_t number = 0;
+    for (int i = 0; i < count; i++) {
+        m->plan->sweep[i].first_number = number;
+        number += (uint32_t)(m->plan->sweep[i].n_sizes * m->plan->sweep[i].n_arms);
+    }
+    return WM_OK;
+}
+
+static int make_all(struct maker *m)
+{
+    if (choose_benchmarks(m) != WM_OK || choose_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
+        check_algorithms(m) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
+        refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK)
+        return m->err->code;
+    bool any_pairs = false;
+    for (int i = 0; i < m->n_bench; i++)
+        any_pairs |= takes_pairs(m->bench[i]);
+    if (!any_pairs) { /* one empty pairing keeps the counting simple */
+        m->plan->pairing = calloc(1, sizeof(*m->plan->pairing));
+        if (m->plan->pairing == NULL)
+            return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "pairs");
+        m->plan->n_pairings = 1;
+    } else if (make_pairings(m) != WM_OK) {
+        return m->err->code;
+    }
+    return make_sweeps(m);
+}
+
+int wm_plan_make(const struct wm_plan_request *request, struct wm_plan *out, struct wm_err *err)
+{
+    struct maker m = { .request = request, .conf = request->conf, .plan = out, .err = err };
+    *out = (struct wm_plan){
+        .conf = request->conf,
+        .host_of = request->host_of,
+        .ranks = request->ranks,
+        .hosts = request->hosts,
+        .transport = request->transport,
+        .n_transports = request->n_transports,
+        .cache_bytes = request->cache_bytes,
+    };
+    int rc = make_all(&m);
+    free(m.bench);
+    free(m.bytes);
+    if (rc != WM_OK)
+        wm_plan_free(out);
+    return rc;
+}
+
+void wm_plan_free(struct wm_plan *plan)
+{
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        free(plan->sweep[i].arm);
+        free(plan->sweep[i].cell);
+    }
+    for (int i = 0; i < plan->n_pairings; i++)
+        wm_pairing_free(&plan->pairing[i]);
+    free(plan->sweep);
+    free(plan->pairing);
+    *plan = (struct wm_plan){ 0 };
+}
+
+bool wm_plan_cell(const struct wm_plan *plan, uint32_t number, const struct wm_sweep **sweep, int *size, int *arm)
+{
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        const struct wm_sweep *s = &plan->sweep[i];
+        if (number >= s->first_number && number < s->first_number + (uint32_t)(s->n_sizes * s->n_arms)) {
+            *sweep = s;
+            *size = (int)(number - s->first_number) / s->n_arms;
+            *arm = (int)(number - s->first_number) % s->n_arms;
+            return true;
+        }
+    }
+    return false;
+}
+
+int wm_plan_members(const struct wm_plan *plan, const struct wm_arm_spec *spec, int *out)
+{
+    int n = 0;
+    for (int r = 0; r < plan->ranks; r++)
+        if (wm_build_part(spec, r, NULL))
+            out[n++] = r;
+    return n;
+}
+
+/* ---- needs ---- */
+
+static void widen(struct wm_plan_need *need, const struct wm_schedule *s, struct wm_ring ring)
+{
+    for (int a = 0; a < WM_AREAS; a++) {
+        size_t bytes = s->area_bytes[a];
+        if (ring.positions > 1 && (a == WM_IN || a == WM_OUT))
+            bytes = ring.stride_bytes * ring.positions;
+        if (bytes > need->area_bytes[a])
+            need->area_bytes[a] = bytes;
+    }
+}
+
+static int need_of_cell(const struct wm_plan *plan, const struct wm_arm_spec *spec, const struct wm_cell *cell,
+                        int rank, struct wm_plan_need *need, struct wm_err *err)
+{
+    int other = (rank + 1) % plan->ranks;
+    int roots[2] = { spec->root == WM_ROOT_ROTATE ? rank : spec->root, other };
+    int n_roots = spec->root == WM_ROOT_ROTATE ? 2 : 1;
+    for (int pass = WM_PASS_TIMED; pass <= WM_PASS_VERIFIED; pass++)
+        for (int i = 0; i < n_roots; i++) {
+            struct wm_schedule s;
+            struct wm_err skip = { 0 };
+            struct wm_point at = wm_build_point(plan, spec, cell, rank, roots[i], (enum wm_pass)pass, 0);
+            int rc = wm_build_schedule(spec, &at, rank, &s, &skip);
+            if (rc == WM_EUNSUP)
+                return WM_OK; /* the run says so, cell by cell */
+            if (rc != WM_OK) {
+                *err = skip;
+                return rc;
+            }
+            widen(need, &s, pass == WM_PASS_TIMED ? wm_build_ring(plan, spec, &s) : (struct wm_ring){ 0, 1 });
+            wm_schedule_free(&s);
+        }
+    return WM_OK;
+}
+
+int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err)
+{
+    *out = (struct wm_plan_need){ .area_bytes[WM_WORK] = 64 }; /* the barrier's byte */
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        const struct wm_sweep *sweep = &plan->sweep[i];
+        out->shared |= sweep->bench->shared;
+        for (int k = 0; k < sweep->n_sizes * sweep->n_arms; k++) {
+            const struct wm_arm_spec *spec = &sweep->arm[k % sweep->n_arms];
+            if (!sweep->cell[k].planned || !wm_build_part(spec, rank, NULL))
+                continue;
+            if (need_of_cell(plan, spec, &sweep->cell[k], rank, out, err) != WM_OK)
+                return err->code;
+        }
+    }
+    return WM_OK;
+}
+
+uint64_t wm_plan_time_ns(const struct wm_plan *plan)
+{
+    return (uint64_t)plan->n_cells * plan->conf->cell_time_ns;
+}

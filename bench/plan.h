@@ -1,0 +1,117 @@
+/**
+ * From options to cells. Pure: no MPI, no transport is opened, so that `wiremark plan` shows what `run` would do.
+ *
+ * A sweep is one benchmark over its sizes: the cells of one size, an arm each, are one comparison and alternate.
+ */
+#ifndef WM_BENCH_PLAN_H
+#define WM_BENCH_PLAN_H
+
+#include "bench/benchmark.h"
+#include "bench/conf.h"
+#include "bench/pairs.h"
+#include "src/result/result.h"
+#include "src/transport/transport.h"
+
+/* One transport of the run with its own options. */
+struct wm_plan_transport {
+    const struct wm_transport *transport;
+    struct wm_option_group group; /* conf: owned by the caller; rows NULL where it has none */
+};
+
+/* One arm: every factor of its cells but the size. */
+struct wm_arm_spec {
+    const struct wm_benchmark *bench;
+    const struct wm_algorithm *algo;
+    int transport; /* index in the plan */
+    enum wm_dtype type;
+    enum wm_redop op;
+    int root; /* WM_ROOT_ROTATE or a rank */
+    int window;
+    enum wm_buffers buffers;
+    enum wm_sync sync;
+    bool in_place;
+    const char *pairs;            /* the user's text; NULL = default */
+    const struct wm_round *round; /* pairs that talk; NULL for groups */
+    int round_number;             /* 1.. where there are several, else 0 */
+};
+#define WM_ROOT_ROTATE (-1)
+
+struct wm_cell {
+    bool planned; /* false: this size rounds to 0 or to the size before */
+    size_t bytes; /* rounded by the row's rule */
+    int window;   /* after --max-inflight */
+    enum wm_status status;
+};
+
+struct wm_sweep {
+    const struct wm_benchmark *bench;
+    struct wm_arm_spec *arm;
+    int n_arms;
+    int n_sizes;
+    struct wm_cell *cell;  /* [size * n_arms + arm] */
+    uint32_t first_number; /* of cell[0]; cells are numbered through the whole plan */
+    char varies[8][16];    /* names of the factors in which the arms differ */
+    int n_varies;
+};
+
+struct wm_plan {
+    const struct wm_run_conf *conf;
+    const int *host_of; /* by rank */
+    int ranks, hosts;
+    struct wm_plan_transport *transport;
+    int n_transports;
+    struct wm_sweep *sweep;
+    int n_sweeps;
+    int n_cells;                /* planned */
+    struct wm_pairing *pairing; /* what the arms' rounds point into; one a --pairs text */
+    int n_pairings;
+    size_t cache_bytes; /* --buffers cold: the ring is larger than twice this */
+};
+
+struct wm_plan_request {
+    const struct wm_run_conf *conf;
+    const struct wm_option_group *groups; /* to know what the user gave */
+    int n_groups;
+    const struct wm_benchmark *const *benchmarks; /* ended by NULL; the table of all */
+    char **words;                                 /* benchmarks by name; none: the default set */
+    int n_words;
+    struct wm_plan_transport *transport; /* as in conf->transports, in order */
+    int n_transports;
+    const int *host_of;
+    int ranks, hosts;
+    size_t cache_bytes;
+};
+
+/**
+ * @return WM_OK; WM_EUSAGE: unknown names (with the nearest), combinations that are impossible by definition, options
+ *         without effect on any benchmark, no size left, too few ranks; WM_EABSENT; WM_ENOMEM
+ */
+int wm_plan_make(const struct wm_plan_request *request, struct wm_plan *out, struct wm_err *err);
+void wm_plan_free(struct wm_plan *plan);
+
+/** Sweep and position of a cell number; false when there is none. */
+bool wm_plan_cell(const struct wm_plan *plan, uint32_t number, const struct wm_sweep **sweep, int *size, int *arm);
+
+/** Identity of a cell: id, names, sizes, ranks, placement, settings; status not_run. Nothing measured. */
+void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int size, int arm,
+                      struct wm_result_cell *out);
+
+/** "transport=sim algo=ring": the factors in which the arms differ. */
+const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *text,
+                              size_t bytes);
+
+/** Ranks that take part in an arm, ascending. @param out  room for plan->ranks; @return how many */
+int wm_plan_members(const struct wm_plan *plan, const struct wm_arm_spec *spec, int *out);
+
+/* What one rank needs. */
+struct wm_plan_need {
+    size_t area_bytes[WM_AREAS]; /* largest over all cells */
+    unsigned shared;             /* areas that peers put into or get from, over all cells */
+};
+int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err);
+
+/** Longest time: what the cells may take by --cell-time, in nanoseconds (a slow network takes longer: 12 operations
+ * each). */
+uint64_t wm_plan_time_ns(const struct wm_plan *plan);
+
+#endif

@@ -1,0 +1,523 @@
+#include "bench/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/compare.h"
+#include "bench/record.h"
+#include "src/core/units.h"
+#include "src/topo/node.h"
+
+enum { SLOTS = 128 };
+
+/* One run on one rank. */
+struct run {
+    const struct wm_run_request *is;
+    struct wm_plan *plan;
+    const struct wm_world *world;
+    struct wm_bench bench;
+    struct wm_endpoint *endpoint; /* by transport of the plan */
+    unsigned shared;
+    struct wm_random random;
+    const struct wm_world *part; /* of the last comparison, kept: the next often has the same members */
+    struct wm_world *own_part;   /* the same when it is not the whole world */
+    int *member, *last_member;
+    int n_members, n_last;
+    uint64_t began_ns;
+    bool stop;               /* rank 0's decision, known to all after the rejoin */
+    const char *stop_reason; /* rank 0 */
+};
+
+/* ---- memory ---- */
+
+static int check_memory(const struct wm_world *world, const struct wm_plan_need *need, struct wm_err *err)
+{
+    const struct wm_place *here = &world->places[world->rank];
+    uint64_t mine = 0, available = wm_node_available_bytes(), beside = 0;
+    char asked[WM_TEXT_BYTES], all[WM_TEXT_BYTES], there[WM_TEXT_BYTES];
+    for (int a = 0; a < WM_AREAS; a++)
+        mine += need->area_bytes[a];
+    for (int r = 0; r < world->size; r++)
+        beside += world->places[r].host_index == here->host_index;
+    if (available > 0 && mine > available / beside)
+        wm_fail(err, WM_EUSAGE, "", 0,
+                "not enough memory on host %s: buffers of %s a rank, %s for its %d ranks, and %s are available; "
+                "lower --max-bytes, --window or --max-inflight",
+                here->host, wm_format_memory(asked, mine), wm_format_memory(all, mine * beside), (int)beside,
+                wm_format_memory(there, available));
+    return err->code;
+}
+
+int wm_run_check(const struct wm_world *world, const struct wm_plan *plan, struct wm_err *err)
+{
+    struct wm_plan_need need;
+    if (wm_plan_need(plan, world->rank, &need, err) == WM_OK)
+        check_memory(world, &need, err);
+    return wm_world_agree(world, WM_SPIN, err);
+}
+
+static int open_memory(struct run *run, struct wm_err *err)
+{
+    struct wm_plan_need need;
+    if (wm_plan_need(run->plan, run->world->rank, &need, err) == WM_OK) {
+        run->shared = need.shared;
+        for (int a = WM_IN; a <= WM_WORK && err->code == WM_OK; a++)
+            wm_mem_host.alloc(-1, need.area_bytes[a] > 64 ? need.area_bytes[a] : 64, &run->bench.buf[a], err);
+    }
+    return wm_world_agree(run->world, WM_SPIN, err);
+}
+
+static void close_memory(struct run *run)
+{
+    for (int a = 0; a < WM_AREAS; a++)
+        if (run->bench.buf[a].mem != NULL)
+            run->bench.buf[a].mem->free(&run->bench.buf[a]);
+}
+
+/* ---- endpoints ---- */
+
+static int open_barrier(struct run *run, struct wm_endpoint *e, struct wm_err *err)
+{
+    struct wm_schedule s = { 0 };
+    struct wm_bind bind = { .transport = e->is->transport, .ep = e->ep, .attached = &e->attached, .mem = &wm_mem_host };
+    wm_build_barrier(run->world->rank, run->world->size, &s);
+    if (wm_schedule_ok(&s) != WM_OK)
+        wm_fail(err, WM_ENOMEM, "realloc", 0, "schedule of the barrier");
+    else if (wm_program_open(&s, &bind, &e->barrier, err) == WM_OK)
+        e->barrier->next = e->barrier;
+    wm_schedule_free(&s);
+    return err->code;
+}
+
+static void lose(struct wm_endpoint *e, const struct wm_err *err)
+{
+    e->lost = err->code;
+    snprintf(e->lost_reason, sizeof(e->lost_reason), "%s could not be opened: %.300s%s%s", e->is->transport->name,
+             err->what, err->native_text[0] ? ": " : "", err->native_text);
+}
+
+/* Collective over the world. A transport that cannot be opened costs its cells, not the run. */
+static int open_endpoint(struct run *run, struct wm_endpoint *e, struct wm_err *err)
+{
+    struct wm_ep_conf conf = {
+        .world = run->world,
+        .expired = wm_watch_expired(run->is->watch),
+        .slots = SLOTS,
+        .own = e->is->group.conf,
+    };
+    const struct wm_buf *buf[WM_AREAS] = { 0 };
+    struct wm_err story = { .rank = -1 };
+    for (int a = WM_IN; a <= WM_WORK; a++)
+        buf[a] = &run->bench.buf[a];
+    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, UINT32_MAX);
+    e->is->transport->open(&conf, &e->ep, &story);
+    if (wm_world_agree(run->world, WM_SPIN, &story) == WM_OK) {
+        wm_attach(e->is->transport, e->ep, buf, run->shared, &e->attached, &story);
+        if (story.code == WM_OK)
+            open_barrier(run, e, &story);
+        wm_world_agree(run->world, WM_SPIN, &story);
+    }
+    if (story.code != WM_OK)
+        lose(e, &story);
+    (void)err;
+    return WM_OK;
+}
+
+/* Collective over the world, at the end: a lost one has open operations and is left behind. */
+static void close_endpoint(struct wm_endpoint *e)
+{
+    wm_program_close(e->barrier);
+    if (e->ep == NULL)
+        return;
+    if (e->lost == WM_OK) {
+        wm_detach(e->is->transport, e->ep, &e->attached);
+        e->is->transport->close(e->ep);
+    } else if (e->is->transport->abandon != NULL) {
+        e->is->transport->abandon(e->ep);
+    }
+}
+
+/* ---- members of a comparison ---- */
+
+/* All arms' members, and rank 0, which decides and records. */
+static void choose_members(struct run *run, const struct wm_sweep *sweep, const struct wm_arm *arms)
+{
+    run->n_members = 0;
+    for (int r = 0; r < run->world->size; r++) {
+        bool in = r == 0;
+        for (int a = 0; a < sweep->n_arms && !in; a++)
+            in = arms[a].status == WM_NOT_RUN && !arms[a].lost && wm_build_part(&sweep->arm[a], r, NULL);
+        if (in)
+            run->member[run->n_members++] = r;
+    }
+}
+
+static bool is_member(const struct run *run)
+{
+    for (int i = 0; i < run->n_members; i++)
+        if (run->member[i] == run->world->rank)
+            return true;
+    return false;
+}
+
+static int open_part(struct run *run, struct wm_err *err)
+{
+    size_t bytes = (size_t)run->n_members * sizeof(*run->member);
+    if (run->n_members == run->n_last && memcmp(run->member, run->last_member, bytes) == 0)
+        return WM_OK;
+    wm_world_part_close(run->own_part);
+    run->own_part = NULL;
+    run->part = NULL;
+    run->n_last = run->n_members;
+    memcpy(run->last_member, run->member, bytes);
+    if (!is_member(run))
+        return WM_OK;
+    if (run->n_members == run->world->size) {
+        run->part = run->world;
+        return WM_OK;
+    }
+    if (wm_world_part(run->world, run->member, run->n_members, &run->own_part, err) == WM_OK)
+        run->part = run->own_part;
+    return err->code;
+}
+
+/* ---- one comparison ---- */
+
+static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, int a, struct wm_arm *arm)
+{
+    *arm = (struct wm_arm){
+        .spec = &sweep->arm[a],
+        .cell = &sweep->cell[size * sweep->n_arms + a],
+        .endpoint = &run->endpoint[sweep->arm[a].transport],
+        .status = WM_NOT_RUN,
+    };
+    if (!arm->cell->planned) {
+        arm->lost = true;
+    } else if (arm->endpoint->lost != WM_OK) {
+        bool absent = arm->endpoint->lost == WM_EUNSUP || arm->endpoint->lost == WM_EABSENT;
+        arm->lost = true;
+        arm->status = absent ? WM_SKIPPED : WM_NOT_RUN;
+        snprintf(arm->reason, sizeof(arm->reason), "%s", arm->endpoint->lost_reason);
+    }
+}
+
+static int open_endpoints(struct run *run, const struct wm_sweep *sweep, int size, struct wm_err *err)
+{
+    for (int a = 0; a < sweep->n_arms; a++) {
+        struct wm_endpoint *e = &run->endpoint[sweep->arm[a].transport];
+        if (sweep->cell[size * sweep->n_arms + a].planned && e->ep == NULL && e->lost == WM_OK &&
+            open_endpoint(run, e, err) != WM_OK)
+            return err->code;
+    }
+    return WM_OK;
+}
+
+/* Collective over the world: who was not there learns which endpoints were lost; all learn whether to go on. */
+static int rejoin(struct run *run, struct wm_err *err)
+{
+    uint64_t flags[17] = { 0 };
+    int n = run->plan->n_transports;
+    bool member = is_member(run);
+    wm_watch_phase(run->is->watch, member ? WM_PHASE_RECORD : WM_PHASE_IDLE, UINT32_MAX);
+    for (int t = 0; t < n; t++)
+        flags[t] = (uint64_t)run->endpoint[t].lost;
+    flags[n] = run->stop;
+    if (wm_world_max(run->world, flags, (size_t)n + 1, member ? WM_SPIN : WM_SLEEP, err) != WM_OK)
+        return err->code;
+    for (int t = 0; t < n; t++)
+        if (run->endpoint[t].lost == WM_OK)
+            run->endpoint[t].lost = (enum wm_code)flags[t];
+    run->stop = flags[n] != 0;
+    return WM_OK;
+}
+
+/* ---- records: rank 0, with the members' help ---- */
+
+static int collect(struct wm_comparison *c, const struct wm_arm *arm, const struct run *run, double *median_ns,
+                   struct wm_record_extra *extra, struct wm_err *err)
+{
+    *extra = (struct wm_record_extra){
+        .slowest_rank = -1,
+        .slowest_share = NAN,
+        .clock_uncertainty_ns = c->clock_uncertainty_ns,
+        .oversubscribed = run->world->crowded,
+    };
+    if (c->members->hosts > 1 && wm_world_max(c->members, &extra->clock_uncertainty_ns, 1, WM_SPIN, err) != WM_OK)
+        return err->code;
+    if (wm_compare_slowest(c, arm, &extra->slowest_rank, &extra->slowest_share, err) != WM_OK)
+        return err->code;
+    if (extra->slowest_rank >= 0)
+        extra->slowest_rank = run->member[extra->slowest_rank];
+    if (arm->pairs <= 1 || arm->status != WM_MEASURED)
+        return WM_OK;
+    double *all = calloc((size_t)run->n_members, sizeof(*all));
+    if (all == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "medians of %d members", run->n_members);
+    if (wm_compare_pairs(c, arm, all, err) == WM_OK && run->world->rank == 0) {
+        for (int i = 0; i < arm->pairs; i++)
+            for (int m = 0; m < run->n_members; m++)
+                if (run->member[m] == arm->spec->round->pair[i].from)
+                    median_ns[i] = all[m];
+        extra->pair_median_ns = median_ns;
+    }
+    free(all);
+    return err->code;
+}
+
+static int write_cell(struct run *run, const struct wm_sweep *sweep, int size, int a, const struct wm_arm *arm,
+                      const struct wm_record_extra *extra, const struct wm_ratio_point *ratio, struct wm_err *err)
+{
+    const struct wm_sink *sink = run->is->sink;
+    struct wm_result_cell *cell = malloc(sizeof(*cell));
+    if (cell == NULL)
+        return wm_fail(err, WM_ENOMEM, "malloc", 0, "a cell");
+    wm_plan_identity(run->plan, sweep, size, a, cell);
+    if (wm_record(arm, run->plan, extra, cell, err) == WM_OK)
+        sink->cell(sink->arg, cell, sweep, a, ratio, err);
+    wm_record_clear(cell);
+    free(cell);
+    return err->code;
+}
+
+/* @param ratios  of the arms after the first, at this size; rank 0 */
+static int record_arms(struct run *run, struct wm_comparison *c, const struct wm_sweep *sweep, int size,
+                       const struct wm_ratio_point *ratios, struct wm_err *err)
+{
+    double *medians = calloc((size_t)run->world->size, sizeof(*medians));
+    if (medians == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "medians of pairs");
+    for (int a = 0; a < c->n_arms && err->code == WM_OK; a++) {
+        struct wm_record_extra extra;
+        if (!c->arm[a].cell->planned)
+            continue;
+        sweep->cell[size * sweep->n_arms + a].status = c->arm[a].status;
+        if (collect(c, &c->arm[a], run, medians, &extra, err) == WM_OK && run->world->rank == 0)
+            write_cell(run, sweep, size, a, &c->arm[a], &extra, a > 0 ? &ratios[a - 1] : NULL, err);
+    }
+    free(medians);
+    return err->code;
+}
+
+/* ---- ratios of arms; rank 0 ---- */
+
+static struct wm_ratio_point ratio_of(const struct run *run, const struct wm_arm *base, const struct wm_arm *other)
+{
+    struct wm_ratio_point p = { .bytes = (int64_t)other->cell->bytes, .ratio = NAN, .ci95_low = NAN, .ci95_high = NAN };
+    const double *b, *o;
+    if (base->status != WM_MEASURED || other->status != WM_MEASURED)
+        return p;
+    size_t nb = wm_series_blocks(base->series, &b), no = wm_series_blocks(other->series, &o);
+    wm_ratio_interval(o, no, b, nb, (uint64_t)run->plan->conf->seed, &p.ratio, &p.ci95_low, &p.ci95_high);
+    return p;
+}
+
+/* The smallest size from which on every larger one's interval lies above 1. */
+static int64_t crossover(const struct wm_ratio_point *point, int n)
+{
+    int64_t bytes = -1;
+    for (int k = n - 1; k >= 0 && point[k].ci95_low > 1; k--)
+        bytes = point[k].bytes;
+    return bytes;
+}
+
+static void keep_ratios(const struct run *run, struct wm_comparison *c, struct wm_ratio_point **ratios, int *n_ratios,
+                        struct wm_ratio_point *of_size)
+{
+    for (int a = 1; a < c->n_arms; a++) {
+        of_size[a - 1] = ratio_of(run, &c->arm[0], &c->arm[a]);
+        if (!isnan(of_size[a - 1].ratio))
+            ratios[a - 1][n_ratios[a - 1]++] = of_size[a - 1];
+    }
+}
+
+static int write_comparison(const struct run *run, const struct wm_sweep *sweep, struct wm_ratio_point **ratios,
+                            int *n_ratios, struct wm_err *err)
+{
+    enum { LABEL = 256 };
+    char(*text)[LABEL] = calloc((size_t)sweep->n_arms, LABEL);
+    const char **labels = calloc((size_t)sweep->n_arms, sizeof(*labels)), *varies[8];
+    int64_t *cross = calloc((size_t)sweep->n_arms, sizeof(*cross));
+    struct wm_result_comparison c = {
+        .bench = sweep->bench->name,
+        .varies = varies,
+        .n_varies = sweep->n_varies,
+        .arms = labels,
+        .n_arms = sweep->n_arms,
+        .interleaved = true,
+        .points = ratios,
+        .n_points = n_ratios,
+        .crossover_bytes = cross,
+    };
+    if (text == NULL || labels == NULL || cross == NULL) {
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "comparison of %d arms", sweep->n_arms);
+    } else {
+        for (int i = 0; i < sweep->n_varies; i++)
+            varies[i] = sweep->varies[i];
+        for (int a = 0; a < sweep->n_arms; a++)
+            labels[a] = wm_plan_arm_label(run->plan, sweep, a, text[a], LABEL);
+        for (int a = 0; a + 1 < sweep->n_arms; a++)
+            cross[a] = crossover(ratios[a], n_ratios[a]);
+        c.baseline = labels[0];
+        run->is->sink->comparison(run->is->sink->arg, &c, err);
+    }
+    free(text);
+    free(labels);
+    free(cross);
+    return err->code;
+}
+
+/* ---- sweeps ---- */
+
+/* What a sweep keeps over its sizes. */
+struct keeping {
+    struct wm_arm *arm;
+    struct wm_ratio_point **ratio, *of_size; /* rank 0 */
+    int *n_ratios;
+};
+
+static void stop_at(struct run *run, const struct wm_err *err)
+{
+    if (err->code != WM_OK || run->world->rank != 0 || run->plan->conf->total_time_ns == 0 || run->stop)
+        return;
+    if (wm_now_ns() - run->began_ns > run->plan->conf->total_time_ns) {
+        run->stop = true;
+        run->stop_reason = "--total-time was used up";
+    }
+}
+
+static int compare_members(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep,
+                           struct wm_err *err)
+{
+    struct wm_comparison c = {
+        .bench = &run->bench,
+        .members = run->part,
+        .watch = run->is->watch,
+        .arm = keep->arm,
+        .n_arms = sweep->n_arms,
+        .first_number = sweep->first_number + (uint32_t)(size * sweep->n_arms),
+        .random = &run->random,
+    };
+    if (wm_compare(&c, err) != WM_OK)
+        return err->code;
+    wm_watch_phase(run->is->watch, WM_PHASE_RECORD, UINT32_MAX);
+    if (run->world->rank == 0)
+        keep_ratios(run, &c, keep->ratio, keep->n_ratios, keep->of_size);
+    return record_arms(run, &c, sweep, size, keep->of_size, err);
+}
+
+static int one_size(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep, struct wm_err *err)
+{
+    if (open_endpoints(run, sweep, size, err) != WM_OK)
+        return err->code;
+    for (int a = 0; a < sweep->n_arms; a++)
+        begin_arm(run, sweep, size, a, &keep->arm[a]);
+    choose_members(run, sweep, keep->arm);
+    if (open_part(run, err) != WM_OK)
+        return err->code;
+    if (run->part != NULL)
+        compare_members(run, sweep, size, keep, err);
+    for (int a = 0; a < sweep->n_arms; a++)
+        wm_arm_close(&keep->arm[a]);
+    if (err->code == WM_EIO || err->code == WM_ENOMEM) { /* this rank alone: the others learn it from the rejoin */
+        run->stop = true;
+        struct wm_err ignored = { 0 };
+        rejoin(run, &ignored);
+        return err->code;
+    }
+    stop_at(run, err);
+    if (err->code == WM_OK)
+        rejoin(run, err);
+    return err->code;
+}
+
+static int open_keeping(const struct run *run, const struct wm_sweep *sweep, struct keeping *keep, struct wm_err *err)
+{
+    size_t arms = (size_t)sweep->n_arms, sizes = (size_t)sweep->n_sizes;
+    keep->arm = calloc(arms, sizeof(*keep->arm));
+    keep->ratio = calloc(arms, sizeof(*keep->ratio));
+    keep->of_size = calloc(arms, sizeof(*keep->of_size));
+    keep->n_ratios = calloc(arms, sizeof(*keep->n_ratios));
+    bool ok = keep->arm != NULL && keep->ratio != NULL && keep->of_size != NULL && keep->n_ratios != NULL;
+    for (size_t a = 0; ok && run->world->rank == 0 && a + 1 < arms; a++)
+        ok = (keep->ratio[a] = calloc(sizes, sizeof(**keep->ratio))) != NULL;
+    return ok ? WM_OK : wm_fail(err, WM_ENOMEM, "calloc", 0, "%zu arms of %s", arms, sweep->bench->name);
+}
+
+static void close_keeping(const struct wm_sweep *sweep, struct keeping *keep)
+{
+    for (int a = 0; keep->ratio != NULL && a < sweep->n_arms; a++)
+        free(keep->ratio[a]);
+    free(keep->arm);
+    free(keep->ratio);
+    free(keep->of_size);
+    free(keep->n_ratios);
+}
+
+static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_err *err)
+{
+    struct keeping keep = { 0 };
+    open_keeping(run, sweep, &keep, err);
+    if (wm_world_agree(run->world, WM_SPIN, err) == WM_OK)
+        for (int s = 0; s < sweep->n_sizes && err->code == WM_OK && !run->stop; s++)
+            one_size(run, sweep, s, &keep, err);
+    if (err->code == WM_OK && run->world->rank == 0 && sweep->n_arms > 1 && !run->stop)
+        write_comparison(run, sweep, keep.ratio, keep.n_ratios, err);
+    close_keeping(sweep, &keep);
+    return err->code;
+}
+
+static int open_run(struct run *run, struct wm_err *err)
+{
+    run->endpoint = calloc((size_t)run->plan->n_transports, sizeof(*run->endpoint));
+    run->member = calloc((size_t)run->world->size, sizeof(*run->member));
+    run->last_member = calloc((size_t)run->world->size, sizeof(*run->last_member));
+    if (run->endpoint == NULL || run->member == NULL || run->last_member == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "endpoints and members of %d ranks", run->world->size);
+    if (wm_world_agree(run->world, WM_SPIN, err) != WM_OK)
+        return err->code;
+    for (int t = 0; t < run->plan->n_transports; t++)
+        run->endpoint[t].is = &run->plan->transport[t];
+    return open_memory(run, err);
+}
+
+static void close_run(struct run *run, bool together)
+{
+    if (together)
+        wm_world_part_close(run->own_part);
+    for (int t = 0; together && run->endpoint != NULL && t < run->plan->n_transports; t++)
+        close_endpoint(&run->endpoint[t]);
+    close_memory(run);
+    free(run->endpoint);
+    free(run->member);
+    free(run->last_member);
+}
+
+int wm_run(const struct wm_run_request *request, struct wm_err *err)
+{
+    struct run run = {
+        .is = request,
+        .plan = request->plan,
+        .world = request->world,
+        .bench = { .plan = request->plan, .rank = request->world->rank, .clock_cost_ns = request->clock.cost_ns },
+        .random = { .state = (uint64_t)request->plan->conf->seed },
+        .began_ns = wm_now_ns(),
+    };
+    if (open_run(&run, err) == WM_OK)
+        for (int i = 0; i < run.plan->n_sweeps && err->code == WM_OK && !run.stop; i++)
+            one_sweep(&run, &run.plan->sweep[i], err);
+    wm_watch_phase(request->watch, WM_PHASE_END, UINT32_MAX);
+    close_run(&run, err->code == WM_OK || err->code == WM_EIO || err->code == WM_ENOMEM);
+    return err->code;
+}
+
+int wm_run_status(const struct wm_plan *plan)
+{
+    static const int of[WM_STATUSES] = { [WM_FAILED] = 1, [WM_TIMEOUT] = 124, [WM_SKIPPED] = 3, [WM_NOT_RUN] = 3 };
+    int status = 0;
+    for (int i = 0; i < plan->n_sweeps; i++)
+        for (int k = 0; k < plan->sweep[i].n_sizes * plan->sweep[i].n_arms; k++)
+            if (plan->sweep[i].cell[k].planned)
+                status = wm_exit_worse(status, of[plan->sweep[i].cell[k].status]);
+    return status;
+}

@@ -1,0 +1,41 @@
+/** A run: the plan carried out, cell by cell, by all ranks together. */
+#ifndef WM_BENCH_RUN_H
+#define WM_BENCH_RUN_H
+
+#include "bench/plan.h"
+#include "src/core/clock.h"
+#include "src/world/watch.h"
+
+/* Where finished cells go; called on rank 0 only. A code other than WM_OK ends the run (the disk is full). */
+struct wm_sink {
+    /* ratio: of this arm to the first at the cell's size, NULL for the first; its numbers are NaN when there is none.
+     */
+    int (*cell)(void *arg, const struct wm_result_cell *cell, const struct wm_sweep *sweep, int arm,
+                const struct wm_ratio_point *ratio, struct wm_err *err);
+    int (*comparison)(void *arg, const struct wm_result_comparison *comparison, struct wm_err *err);
+    void *arg;
+};
+
+struct wm_run_request {
+    const struct wm_world *world;
+    struct wm_watch *watch;
+    struct wm_plan *plan; /* the cells' status is written */
+    struct wm_clock clock;
+    const struct wm_sink *sink;
+};
+
+/**
+ * Collective. Memory and transports are opened here and closed here.
+ * @return WM_OK when every cell was tried, whatever became of it (wm_run_status() says); else why the run could not go
+ * on
+ */
+int wm_run(const struct wm_run_request *request, struct wm_err *err);
+
+/** Collective, before anything is allocated or written: WM_EUSAGE with the figures where the buffers do not fit a host.
+ */
+int wm_run_check(const struct wm_world *world, const struct wm_plan *plan, struct wm_err *err);
+
+/** Exit status that the cells' statuses ask for: failed 1, timeout 124, skipped or not run 3; all measured 0. */
+int wm_run_status(const struct wm_plan *plan);
+
+#endif

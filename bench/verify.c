@@ -1,0 +1,74 @@
+#include "bench/verify.h"
+
+static int poison(struct wm_buf *buf, size_t at, size_t bytes, struct wm_err *err)
+{
+    struct wm_pattern p = { .kind = WM_POISON };
+    return bytes > 0 ? buf->mem->fill(buf, at, bytes, WM_INT8, p, 0, err) : WM_OK;
+}
+
+static int spans_ok(const struct wm_benchmark *bench, const struct wm_spans *spans, struct wm_err *err)
+{
+    return spans->failed ? wm_fail(err, WM_ENOMEM, "realloc", 0, "spans of %s", bench->name) : WM_OK;
+}
+
+/* IN and OUT move with the cold ring, the other areas stand still. */
+static size_t place(struct wm_at where, size_t at)
+{
+    return where.offset + (where.area == WM_IN || where.area == WM_OUT ? at : 0);
+}
+
+int wm_verify_fill(const struct wm_benchmark *bench, const struct wm_point *point, const struct wm_schedule *touched,
+                   struct wm_buf buf[WM_AREAS], size_t at, struct wm_err *err)
+{
+    struct wm_spans spans = { 0 };
+    if (bench->fill == NULL)
+        return WM_OK;
+    if (poison(&buf[WM_OUT], at, touched->area_bytes[WM_OUT], err) != WM_OK ||
+        poison(&buf[WM_WORK], 0, touched->area_bytes[WM_WORK], err) != WM_OK)
+        return err->code;
+    bench->fill(point, &spans);
+    spans_ok(bench, &spans, err);
+    for (int i = 0; i < spans.n && err->code == WM_OK; i++) {
+        const struct wm_span *s = &spans.span[i];
+        const struct wm_buf *to = &buf[s->at.area];
+        to->mem->fill(to, place(s->at, at), s->bytes / wm_dtype_bytes(point->type), point->type, s->pattern, s->first,
+                      err);
+    }
+    wm_spans_free(&spans);
+    return err->code;
+}
+
+static int wrong_data(const struct wm_span *s, const struct wm_point *point, const struct wm_wrong *wrong,
+                      struct wm_err *err)
+{
+    const char *from = s->pattern.kind == WM_MOVED ? "moved data" : "the reduction";
+    return wm_fail(
+        err, WM_EDATA, "", 0,
+        "wrong data: %zu of %zu %s elements of %s (source rank %u, offset %zu) are wrong, the first at index %zu: "
+        "got %s, want %s",
+        wrong->elements, s->bytes / wm_dtype_bytes(point->type), wm_dtype_names[point->type], from, s->pattern.rank,
+        s->at.offset, wrong->first, wrong->got, wrong->want);
+}
+
+int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf buf[WM_AREAS],
+                    size_t at, struct wm_verified *out, struct wm_err *err)
+{
+    struct wm_spans spans = { 0 };
+    if (bench->expect == NULL)
+        return WM_OK;
+    bench->expect(point, &spans);
+    spans_ok(bench, &spans, err);
+    for (int i = 0; i < spans.n && (err->code == WM_OK || err->code == WM_EDATA); i++) {
+        const struct wm_span *s = &spans.span[i];
+        const struct wm_buf *in = &buf[s->at.area];
+        struct wm_wrong wrong = { 0 };
+        size_t count = s->bytes / wm_dtype_bytes(point->type);
+        in->mem->check(in, place(s->at, at), count, point->type, s->pattern, s->first, &wrong, err);
+        out->checked_bytes += s->bytes;
+        out->wrong_elements += wrong.elements;
+        if (wrong.elements > 0)
+            wrong_data(s, point, &wrong, err);
+    }
+    wm_spans_free(&spans);
+    return err->code;
+}

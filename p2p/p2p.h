@@ -1,0 +1,23 @@
+/** The rows between two ranks, and between one and all others; the parts that they share. */
+#ifndef WM_P2P_H
+#define WM_P2P_H
+
+#include "bench/benchmark.h"
+
+extern const struct wm_benchmark wm_benchmark_latency, wm_benchmark_bandwidth, wm_benchmark_bibandwidth,
+    wm_benchmark_message_rate, wm_benchmark_put_latency, wm_benchmark_put_bandwidth, wm_benchmark_get_latency,
+    wm_benchmark_get_bandwidth, wm_benchmark_fan_in, wm_benchmark_fan_out;
+
+/* Buffers hold a lane for each peer: one message, or all of the window where each has a place of its own. */
+
+/** Byte offset of message w in a lane. */
+size_t wm_message_at(const struct wm_point *at, int lane, int w);
+/** Bytes of all lanes. */
+size_t wm_messages_bytes(const struct wm_point *at, int lanes);
+/** What stands in a lane: the messages from one rank to another, each with other data where it has its own place. */
+void wm_message_spans(const struct wm_point *at, enum wm_area area, int lane, int from, int to, struct wm_spans *out);
+
+/** Messages in one operation of a windowed row. */
+double wm_window_operations(const struct wm_point *at);
+
+#endif

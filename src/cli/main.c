@@ -1,0 +1,87 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/cli/command.h"
+#include "src/core/text.h"
+#include "src/world/launch.h"
+
+const struct wm_command *const wm_commands[] = { &wm_command_run,     &wm_command_plan, &wm_command_list,
+                                                 &wm_command_recover, &wm_command_help, NULL };
+
+int wm_cli_fail(const struct wm_err *err)
+{
+    if (err->code != WM_OK)
+        wm_err_print(stderr, err);
+    return wm_exit_status(err->code);
+}
+
+/* Under a launcher one rank speaks for all. */
+static void be_silent(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY);
+    if (nowhere < 0)
+        return;
+    dup2(nowhere, STDOUT_FILENO);
+    dup2(nowhere, STDERR_FILENO);
+    close(nowhere);
+}
+
+/* A launcher ends all ranks when one leaves with a failure: let rank 0 finish its sentence. */
+static int leave_after_rank_0(int status)
+{
+    struct timespec second = { .tv_sec = 1 };
+    if (status != 0)
+        nanosleep(&second, NULL);
+    return status;
+}
+
+static const struct wm_command *find(const char *name)
+{
+    for (int i = 0; wm_commands[i] != NULL; i++)
+        if (strcmp(wm_commands[i]->name, name) == 0)
+            return wm_commands[i];
+    return NULL;
+}
+
+static int unknown(const char *name)
+{
+    const char *names[16] = { NULL };
+    char hint[128];
+    struct wm_err err = { .rank = -1 };
+    for (int i = 0; i < 15 && wm_commands[i] != NULL; i++)
+        names[i] = wm_commands[i]->name;
+    wm_fail(&err, WM_EUSAGE, "", 0, "unknown subcommand '%s'%s; wiremark help shows all", name,
+            wm_did_you_mean(hint, sizeof(hint), name, names));
+    return wm_cli_fail(&err);
+}
+
+static int dispatch(int argc, char **argv)
+{
+    char *help[] = { (char *)"help", NULL };
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "--version") == 0) {
+        printf("wiremark %s%s%s%s\n%s\n", wm_version_text(), wm_version_commit()[0] ? " (" : "", wm_version_commit(),
+               wm_version_commit()[0] ? ")" : "", wm_version_components());
+        return 0;
+    }
+    if (name[0] == '\0' || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        int status = wm_command_help.main(1, help);
+        return argc > 1 ? status : 2;
+    }
+    const struct wm_command *command = find(name);
+    return command != NULL ? command->main(argc - 1, argv + 1) : unknown(name);
+}
+
+int main(int argc, char **argv)
+{
+    struct wm_launch launch;
+    const struct wm_command *command = argc > 1 ? find(argv[1]) : NULL;
+    wm_launch_read(&launch);
+    if (launch.rank <= 0 || (command != NULL && command->ranks))
+        return dispatch(argc, argv);
+    be_silent();
+    return leave_after_rank_0(dispatch(argc, argv));
+}

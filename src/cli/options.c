@@ -1,0 +1,122 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/command.h"
+#include "src/core/text.h"
+
+/* Headings in the order of help: the run's own groups, then each transport's. */
+static void lay_out(struct wm_cli_options *o, bool with_plan)
+{
+    o->group[o->n_groups++] =
+        (struct wm_option_group){ .title = "What is measured", .rows = wm_conf_what, .conf = &o->conf };
+    o->group[o->n_groups++] =
+        (struct wm_option_group){ .title = "How it is measured", .rows = wm_conf_how, .conf = &o->conf };
+    if (with_plan)
+        o->group[o->n_groups++] =
+            (struct wm_option_group){ .title = "Plan for", .rows = wm_conf_plan, .conf = &o->conf };
+    o->group[o->n_groups++] =
+        (struct wm_option_group){ .title = "Where it goes", .rows = wm_conf_output, .conf = &o->conf };
+}
+
+static int lay_out_transports(struct wm_cli_options *o, struct wm_err *err)
+{
+    for (int i = 0; wm_transports[i].name != NULL; i++) {
+        const struct wm_transport *t = wm_transports[i].transport;
+        if (t == NULL || t->options == NULL)
+            continue;
+        o->own[i] = calloc(1, t->conf_bytes);
+        if (o->own[i] == NULL)
+            return wm_fail(err, WM_ENOMEM, "calloc", 0, "options of %s", t->name);
+        snprintf(o->title[i], sizeof(o->title[i]), "Transport %s", t->name);
+        o->group[o->n_groups++] =
+            (struct wm_option_group){ .title = o->title[i], .rows = t->options, .conf = o->own[i] };
+    }
+    return WM_OK;
+}
+
+static int unknown_transport(const char *name, struct wm_err *err)
+{
+    const char *names[32] = { NULL };
+    char hint[128];
+    for (int i = 0; i < 31 && wm_transports[i].name != NULL; i++)
+        names[i] = wm_transports[i].name;
+    return wm_fail(err, WM_EUSAGE, "", 0, "--transport: unknown transport '%s'%s; wiremark list shows all", name,
+                   wm_did_you_mean(hint, sizeof(hint), name, names));
+}
+
+static struct wm_option_group group_of(const struct wm_cli_options *o, const struct wm_transport *t)
+{
+    for (int g = 0; g < o->n_groups; g++)
+        if (o->group[g].rows == t->options && t->options != NULL)
+            return o->group[g];
+    return (struct wm_option_group){ .title = t->name };
+}
+
+static int choose_transports(struct wm_cli_options *o, struct wm_err *err)
+{
+    for (int i = 0; i < o->conf.transports.n; i++) {
+        const char *name = o->conf.transports.value[i];
+        const struct wm_transport_row *row = wm_transport_find(name);
+        if (row == NULL)
+            return unknown_transport(name, err);
+        if (row->transport == NULL)
+            return wm_fail(err, WM_EABSENT, "", 0, "--transport %s: not built in, it needs %s when wiremark is built",
+                           name, row->needs);
+        for (int k = 0; k < o->n_transports; k++)
+            if (o->transport[k].transport == row->transport)
+                return wm_fail(err, WM_EUSAGE, "", 0, "--transport: %s is named twice", name);
+        o->transport[o->n_transports++] =
+            (struct wm_plan_transport){ .transport = row->transport, .group = group_of(o, row->transport) };
+    }
+    return WM_OK;
+}
+
+/* Options of a transport that is not measured would change nothing: say so. */
+static int refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err)
+{
+    for (int i = 0; wm_transports[i].name != NULL; i++) {
+        const struct wm_transport *t = wm_transports[i].transport;
+        bool used = false;
+        for (int k = 0; k < o->n_transports; k++)
+            used |= o->transport[k].transport == t;
+        if (t == NULL || t->options == NULL || used)
+            continue;
+        struct wm_option_group group = group_of(o, t);
+        for (int r = 0; t->options[r].name != NULL; r++)
+            if (group.given >> r & 1)
+                return wm_fail(err, WM_EUSAGE, "", 0, "--%s has no effect without --transport %s", t->options[r].name,
+                               t->name);
+    }
+    return WM_OK;
+}
+
+int wm_cli_options_parse(struct wm_cli_options *o, bool with_plan, int argc, char **argv, struct wm_err *err)
+{
+    *o = (struct wm_cli_options){ 0 };
+    lay_out(o, with_plan);
+    if (lay_out_transports(o, err) != WM_OK ||
+        wm_options_parse(o->group, o->n_groups, argc, argv, &o->words, &o->n_words, err) != WM_OK)
+        return err->code;
+    if (o->conf.help)
+        return WM_OK;
+    return choose_transports(o, err) == WM_OK ? refuse_idle_options(o, err) : (int)err->code;
+}
+
+void wm_cli_options_free(struct wm_cli_options *o)
+{
+    wm_options_free(o->group, o->n_groups);
+    free(o->words);
+    for (size_t i = 0; i < sizeof(o->own) / sizeof(*o->own); i++)
+        free(o->own[i]);
+    *o = (struct wm_cli_options){ 0 };
+}
+
+void wm_cli_options_print(bool with_plan, FILE *to, enum wm_option_format format)
+{
+    struct wm_cli_options o = { 0 };
+    struct wm_err err = { 0 };
+    lay_out(&o, with_plan);
+    if (lay_out_transports(&o, &err) == WM_OK)
+        wm_options_print(to, o.group, o.n_groups, format);
+    wm_cli_options_free(&o);
+}

@@ -1,0 +1,135 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/command.h"
+#include "src/core/units.h"
+#include "src/topo/node.h"
+
+/* Its own; run's options are plan's too. */
+static void options(FILE *to, enum wm_option_format format)
+{
+    struct wm_option_group group = { .title = "Options of plan, beside those of run", .rows = wm_conf_plan };
+    wm_options_print(to, &group, 1, format);
+}
+
+static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep)
+{
+    char first[WM_TEXT_BYTES] = "-", last[WM_TEXT_BYTES] = "-", label[256];
+    for (int a = 0; a < sweep->n_arms; a++) {
+        int cells = 0, left_out = 0, largest = -1;
+        for (int s = 0; s < sweep->n_sizes; s++) {
+            const struct wm_cell *cell = &sweep->cell[s * sweep->n_arms + a];
+            left_out += !cell->planned;
+            if (!cell->planned)
+                continue;
+            wm_format_bytes(cells++ == 0 ? first : last, cell->bytes);
+            largest = s;
+        }
+        if (cells == 1)
+            memcpy(last, first, sizeof(last));
+        printf("%-15s %5d  %8s  %8s  %s", sweep->bench->name, cells, first, last, sweep->arm[a].algo->name);
+        if (sweep->n_arms > 1)
+            printf("  %s", wm_plan_arm_label(plan, sweep, a, label, sizeof(label)));
+        if (sweep->arm[a].round_number > 0)
+            printf("  round %d", sweep->arm[a].round_number);
+        if (largest >= 0 && sweep->cell[largest * sweep->n_arms + a].window < sweep->arm[a].window)
+            printf("  (window down to %d by --max-inflight)", sweep->cell[largest * sweep->n_arms + a].window);
+        if (left_out > 0)
+            printf("  (%d sizes left out: less than an element for each place, or equal to another)", left_out);
+        printf("\n");
+    }
+}
+
+/* The ranks that differ: the first, the second, and the last. */
+static int largest_need(const struct wm_plan *plan, uint64_t *bytes, struct wm_err *err)
+{
+    int ranks[3] = { 0, plan->ranks > 1, plan->ranks - 1 };
+    *bytes = 0;
+    for (int i = 0; i < 3; i++) {
+        struct wm_plan_need need;
+        uint64_t sum = 0;
+        if (wm_plan_need(plan, ranks[i], &need, err) != WM_OK)
+            return err->code;
+        for (int a = 0; a < WM_AREAS; a++)
+            sum += need.area_bytes[a];
+        if (sum > *bytes)
+            *bytes = sum;
+    }
+    return WM_OK;
+}
+
+static int print_plan(const struct wm_plan *plan, struct wm_err *err)
+{
+    char text[WM_TEXT_BYTES], all[WM_TEXT_BYTES];
+    uint64_t bytes;
+    int a_host = (plan->ranks + plan->hosts - 1) / plan->hosts;
+    if (largest_need(plan, &bytes, err) != WM_OK)
+        return err->code;
+    printf("%-15s %5s  %8s  %8s  %s\n", "benchmark", "cells", "from", "to", "algorithm");
+    for (int i = 0; i < plan->n_sweeps; i++)
+        print_sweep(plan, &plan->sweep[i]);
+    printf("\n%d cells for %d ranks on %d hosts\n", plan->n_cells, plan->ranks, plan->hosts);
+    printf("buffers: %s a rank, %s a host (%d ranks)\n", wm_format_memory(text, bytes),
+           wm_format_memory(all, bytes * (uint64_t)a_host), a_host);
+    printf(
+        "time: at most about %s by --cell-time; where an operation takes longer than a twelfth of it, 12 operations\n",
+        wm_format_ns(text, (double)wm_plan_time_ns(plan)));
+    return WM_OK;
+}
+
+static int make_and_print(struct wm_cli_options *o, struct wm_err *err)
+{
+    struct wm_plan plan;
+    int ranks = (int)o->conf.ranks, hosts = (int)o->conf.hosts;
+    if (hosts > ranks)
+        return wm_fail(err, WM_EUSAGE, "", 0, "--hosts %d: there are only %d ranks", hosts, ranks);
+    int *host_of = calloc((size_t)ranks, sizeof(*host_of));
+    if (host_of == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", ranks);
+    for (int r = 0; r < ranks; r++)
+        host_of[r] = (int)((int64_t)r * hosts / ranks);
+    struct wm_plan_request request = {
+        .conf = &o->conf,
+        .groups = o->group,
+        .n_groups = o->n_groups,
+        .benchmarks = wm_benchmarks,
+        .words = o->words,
+        .n_words = o->n_words,
+        .transport = o->transport,
+        .n_transports = o->n_transports,
+        .host_of = host_of,
+        .ranks = ranks,
+        .hosts = hosts,
+        .cache_bytes = wm_node_cache_bytes(),
+    };
+    if (wm_plan_make(&request, &plan, err) == WM_OK) {
+        print_plan(&plan, err);
+        wm_plan_free(&plan);
+    }
+    free(host_of);
+    return err->code;
+}
+
+static int plan_main(int argc, char **argv)
+{
+    struct wm_cli_options o;
+    struct wm_err err = { .rank = -1 };
+    if (wm_cli_options_parse(&o, true, argc, argv, &err) == WM_OK) {
+        if (o.conf.help) {
+            printf("usage: wiremark plan [BENCHMARK...] [options of run] [--ranks N] [--hosts M]\n\n");
+            wm_cli_options_print(true, stdout, WM_HELP_TEXT);
+        } else {
+            make_and_print(&o, &err);
+        }
+    }
+    wm_cli_options_free(&o);
+    return wm_cli_fail(&err);
+}
+
+const struct wm_command wm_command_plan = {
+    .name = "plan",
+    .arguments = "[BENCHMARK...]",
+    .summary = "what run would measure: cells, memory, longest time; measures nothing",
+    .main = plan_main,
+    .options = options,
+};

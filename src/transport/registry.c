@@ -1,0 +1,19 @@
+/** The table of transports. */
+#include <string.h>
+
+#include "src/transport/transport.h"
+
+const struct wm_transport_row wm_transports[] = {
+    { "null", NULL, &wm_transport_null },
+    { "sim", NULL, &wm_transport_sim },
+    { "mpi", NULL, &wm_transport_mpi },
+    { NULL, NULL, NULL },
+};
+
+const struct wm_transport_row *wm_transport_find(const char *name)
+{
+    for (const struct wm_transport_row *row = wm_transports; row->name != NULL; row++)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}

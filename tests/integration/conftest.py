@@ -1,0 +1,50 @@
+"""Ranks on this machine, with the MPI that WM_MPIRUN names."""
+import os
+
+import pytest
+
+import launch
+
+RUN_SECONDS = 120
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(argv, env={}) -> launch.Program in the test's own folder; ended with the test, whatever happens."""
+    programs = []
+
+    def begin(argv, env=None):
+        programs.append(launch.Program(argv, cwd=tmp_path, env={**os.environ, **(env or {})}))
+        return programs[-1]
+
+    yield begin
+    for program in programs:
+        program.end()
+
+
+@pytest.fixture
+def mpirun_start(start):
+    """mpirun_start(n, *argv, env={}) -> launch.Program: n ranks on this machine, over loopback, for tests that signal."""
+
+    def begin(n, *argv, env=None):
+        return start([launch.ROOT / "scripts/mpirun-local", n, *argv], env)
+
+    return begin
+
+
+@pytest.fixture
+def mpirun(mpirun_start):
+    """mpirun(n, *argv, env={}, timeout=120) -> launch.Finished with rc, stdout, stderr; a time-out fails the test."""
+
+    def run(n, *argv, env=None, timeout=RUN_SECONDS):
+        end = mpirun_start(n, *argv, env=env).finish(timeout)
+        assert not end.timed_out, f"{argv} on {n} ranks did not end within {timeout} s\n{end.output}"
+        return end
+
+    return run
+
+
+@pytest.fixture
+def preload(wiremark):
+    """preload("flip") -> the library built from tests/preload/flip.c, for LD_PRELOAD."""
+    return lambda name: wiremark.parent / "tests/preload" / f"{name}.so"

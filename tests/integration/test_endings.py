@@ -1,0 +1,143 @@
+"""Ends that nobody wanted: wrong data, lost arms, stopped and killed ranks, signals. Each is explained, no cell is lost."""
+import json
+import os
+import signal
+import time
+
+import launch
+
+LONG = ["latency", "--cell-time", "1s", "--output", "r.json"]
+
+
+def wait_for_cells(program, journal, count):
+    """The ranks, once `count` cells are in the journal."""
+    while not journal.exists() or journal.read_bytes().count(b'{"cell"') < count:
+        assert program.running(), program.stdout() + program.stderr()
+        time.sleep(0.01)
+    return program.pids("wiremark")
+
+
+def rank_of(pid):
+    with open(f"/proc/{pid}/environ") as file:
+        variables = dict(v.split("=", 1) for v in file.read().split("\0") if "=" in v)
+    return int(variables.get("OMPI_COMM_WORLD_RANK", variables.get("PMI_RANK", -1)))
+
+
+def by_rank(pids):
+    return {rank_of(pid): pid for pid in pids}
+
+
+def test_a_flipped_byte_fails_the_cell_with_its_index(wiremark, mpirun, load_result, tmp_path):
+    flip = os.path.join(launch.ROOT, os.environ.get("BUILD", "build"), "tests/preload/flip.so")
+    end = mpirun(2, wiremark, "run", "latency", "--bytes", "64,128", "--output", "r.json",
+                 env={"LD_PRELOAD": flip, "WM_FLIP_RANK": "1", "WM_FLIP_BYTES": "64"})
+    assert end.rc == 1, end.output
+    first, second = load_result(tmp_path / "r.json")["cells"]
+    assert first["status"] == "failed" and second["status"] == "measured"
+    assert "the first at index 32" in first["reason"] and "got" in first["reason"] and "want" in first["reason"]
+    assert first["verify"]["wrong_elements"] == 1 and "rank 1" in first["reason"]
+
+
+def test_a_flip_of_the_last_timed_message_is_found_too(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(2, wiremark, "run", "latency", "--transport", "sim", "--sim-fault", "flip", "--sim-fault-rank", "1",
+                 "--sim-fault-at", "1", "--bytes", "64", "--output", "r.json")
+    assert end.rc == 1, end.output
+    assert "wrong data" in load_result(tmp_path / "r.json")["cells"][0]["reason"]
+
+
+def test_a_lost_message_costs_its_arm_and_the_run_goes_on(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(2, wiremark, "run", "latency", "--transport", "sim,mpi", "--sim-fault", "drop", "--sim-fault-at", "20",
+                 "--sim-fault-rank", "0", "--bytes", "8,64,512", "--timeout", "2s", "--output", "r.json")
+    assert end.rc == 124, end.output
+    states = {(cell["transport"], cell["bytes"]): cell for cell in load_result(tmp_path / "r.json")["cells"]}
+    assert states["sim", 8]["status"] == "timeout" and "--timeout" in states["sim", 8]["reason"]
+    assert states["sim", 64]["status"] == states["sim", 512]["status"] == "not_run"
+    assert all(states["mpi", size]["status"] == "measured" for size in (8, 64, 512))
+
+
+def test_an_error_of_the_transport_costs_its_arm(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(2, wiremark, "run", "latency", "--transport", "sim,mpi", "--sim-fault", "error", "--sim-fault-at", "20",
+                 "--sim-fault-rank", "0", "--bytes", "8,64", "--timeout", "3s", "--output", "r.json")
+    states = {(cell["transport"], cell["bytes"]): cell["status"] for cell in load_result(tmp_path / "r.json")["cells"]}
+    assert states["sim", 8] in ("failed", "timeout") and states["sim", 64] == "not_run", end.output
+    assert states["mpi", 8] == states["mpi", 64] == "measured"
+    assert end.rc in (1, 124)
+
+
+def check_stopped(wiremark, mpirun_start, load_result, tmp_path, victim):
+    program = mpirun_start(3, wiremark, "run", "allreduce", "--cell-time", "1s", "--output", "r.json", "--timeout", "3s")
+    ranks = by_rank(wait_for_cells(program, tmp_path / "r.json.journal", 1))
+    os.kill(ranks[victim], signal.SIGSTOP)
+    begin = time.monotonic()
+    end = program.finish(40)
+    assert not end.timed_out and end.rc == 124, end.output
+    assert time.monotonic() - begin < 3 + 10 + 2
+    assert f"rank {victim}" in end.stderr and "stopped" in end.stderr, end.stderr
+    assert "bench=allreduce" in end.stderr or "allreduce" in end.stderr, end.stderr
+    return end
+
+
+def test_a_stopped_rank_ends_the_run_with_its_name(wiremark, mpirun_start, load_result, tmp_path):
+    check_stopped(wiremark, mpirun_start, load_result, tmp_path, 1)
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and result["coverage"]["measured"] >= 1
+    assert not (tmp_path / "r.json.journal").exists()
+
+
+def test_rank_0_may_be_the_stopped_one(wiremark, mpirun_start, start, load_result, tmp_path):
+    end = check_stopped(wiremark, mpirun_start, load_result, tmp_path, 0)
+    assert "journal" in end.stderr, end.stderr
+    assert start([wiremark, "recover", "r.json.journal"]).finish(30).rc == 0
+    assert load_result(tmp_path / "r.json")["coverage"]["measured"] >= 1
+
+
+def test_a_killed_rank_is_named_and_no_cell_is_lost(wiremark, mpirun_start, start, load_result, tmp_path):
+    program = mpirun_start(3, wiremark, "run", *LONG)
+    ranks = by_rank(wait_for_cells(program, tmp_path / "r.json.journal", 2))
+    os.kill(ranks[2], signal.SIGKILL)
+    end = program.finish(40)
+    assert not end.timed_out and end.rc != 0, end.output
+    if not (tmp_path / "r.json").exists():  # a launcher that gives no time for last words: the journal is complete
+        assert start([wiremark, "recover", "r.json.journal"]).finish(30).rc == 0
+    else:
+        assert "rank 2" in end.stderr and "gone" in end.stderr, end.stderr
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and result["coverage"]["measured"] >= 2
+
+
+def check_signal(wiremark, mpirun_start, load_result, tmp_path, number, name):
+    program = mpirun_start(2, wiremark, "run", *LONG)
+    wait_for_cells(program, tmp_path / "r.json.journal", 2)
+    program.signal(number)
+    end = program.finish(30)
+    assert not end.timed_out and end.rc != 0, end.output
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and name in result["ended_by"], result["ended_by"]
+    assert result["coverage"]["measured"] >= 2 and result["coverage"]["not_run"] > 0
+    assert not (tmp_path / "r.json.journal").exists()
+
+
+def test_sigterm_leaves_a_valid_partial_result(wiremark, mpirun_start, load_result, tmp_path):
+    check_signal(wiremark, mpirun_start, load_result, tmp_path, signal.SIGTERM, "SIG")
+
+
+def test_sigint_leaves_a_valid_partial_result(wiremark, mpirun_start, load_result, tmp_path):
+    check_signal(wiremark, mpirun_start, load_result, tmp_path, signal.SIGINT, "SIG")
+
+
+def test_a_rank_that_never_reaches_mpi_init_is_named(wiremark, mpirun, tmp_path):
+    script = tmp_path / "late.sh"
+    script.write_text('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n'
+                      f'[ "$rank" = 1 ] && exec sleep 60\nexec {wiremark} run latency --open-timeout 2s\n')
+    script.chmod(0o755)
+    begin = time.monotonic()
+    end = mpirun(2, script)
+    assert end.rc == 124, end.output
+    assert time.monotonic() - begin < 2 + 10 + 3
+    assert "rank 1" in end.stderr, end.stderr
+
+
+def test_two_mpis_mixed_are_refused(wiremark, start):
+    end = start([wiremark, "run", "latency"], {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0",
+                                               "PMI_SIZE": "4", "PMI_RANK": "0"}).finish(60)
+    assert end.rc == 2 and "another MPI" in end.stderr, end.output

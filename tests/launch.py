@@ -1,0 +1,118 @@
+"""Starting programs so that none outlives its test: each leads a session of its own, which a timeout ends whole."""
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+living = set()  # programs whose end nobody has seen yet
+
+
+class Finished:
+    """How a program ended: rc is negative for a signal; output is stdout, then stderr."""
+
+    def __init__(self, rc, stdout, stderr, timed_out):
+        self.rc, self.stdout, self.stderr, self.timed_out = rc, stdout, stderr, timed_out
+
+    @property
+    def output(self):
+        return self.stdout + self.stderr
+
+
+def session_pids(session):
+    """All living processes of a session; ranks are in it, though each may have a process group of its own."""
+    pids = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                state, _, _, its_session = file.read().rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if int(its_session) == session and state != "Z":
+            pids.append(int(name))
+    return pids
+
+
+def command_of(pid):
+    """The kernel's name of a process, 15 characters at most; empty when it has gone."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+class Program:
+    """A started program. Its output goes to files, so that a process left behind holds no pipe open."""
+
+    def __init__(self, argv, **popen):
+        self.argv = [str(word) for word in argv]
+        self._out, self._err = tempfile.TemporaryFile("w+b"), tempfile.TemporaryFile("w+b")
+        self._popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err,
+                                       start_new_session=True, **popen)
+        self.pid = self._popen.pid
+        living.add(self)
+
+    def pids(self, name):
+        """The processes of this program's session whose command is `name`, the ranks for example."""
+        return sorted(pid for pid in session_pids(self.pid) if command_of(pid) == name[:15])
+
+    def running(self):
+        return self._popen.poll() is None
+
+    def signal(self, number):
+        self._popen.send_signal(number)
+
+    def stdout(self):
+        return _text(self._out)
+
+    def stderr(self):
+        return _text(self._err)
+
+    def finish(self, timeout, grace=0):
+        """Waits, at most `timeout` seconds, then ends what is left of the session; `grace` lets it tidy up before."""
+        timed_out = False
+        try:
+            self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            self._interrupt(grace)
+        finally:
+            self.end()
+        return Finished(self._popen.returncode, self.stdout(), self.stderr(), timed_out)
+
+    def _interrupt(self, grace):
+        self.signal(signal.SIGINT)
+        try:
+            self._popen.wait(grace)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def end(self):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            left = session_pids(self.pid)
+            if not left:
+                break
+            for pid in left:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            self._popen.poll()
+            time.sleep(0.01)
+        self._popen.wait()
+        living.discard(self)
+
+
+def _text(file):
+    size = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), size, 0).decode(errors="replace")
+
+
+def run(argv, timeout, grace=0, **popen):
+    return Program(argv, **popen).finish(timeout, grace)

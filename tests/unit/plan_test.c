@@ -1,0 +1,256 @@
+#include "bench/plan.h"
+
+#include <stdlib.h>
+
+#include "bench/build.h"
+#include "src/cli/command.h"
+#include "tests/unit/check.h"
+
+enum { MAX_WORDS = 24 };
+
+/* A plan from a command line, as the program makes it. */
+struct made {
+    struct wm_cli_options options;
+    struct wm_plan plan;
+    struct wm_err err;
+    char text[512], *argv[MAX_WORDS];
+    int host_of[64];
+};
+
+static enum wm_code make(struct made *m, int ranks, int hosts, const char *line)
+{
+    int argc = 0;
+    memset(m, 0, sizeof(*m));
+    snprintf(m->text, sizeof(m->text), "run %s", line);
+    for (char *word = strtok(m->text, " "); word != NULL && argc < MAX_WORDS - 1; word = strtok(NULL, " "))
+        m->argv[argc++] = word;
+    for (int r = 0; r < ranks; r++)
+        m->host_of[r] = r * hosts / ranks;
+    if (wm_cli_options_parse(&m->options, false, argc, m->argv, &m->err) != WM_OK)
+        return m->err.code;
+    struct wm_plan_request request = {
+        .conf = &m->options.conf,
+        .groups = m->options.group,
+        .n_groups = m->options.n_groups,
+        .benchmarks = wm_benchmarks,
+        .words = m->options.words,
+        .n_words = m->options.n_words,
+        .transport = m->options.transport,
+        .n_transports = m->options.n_transports,
+        .host_of = m->host_of,
+        .ranks = ranks,
+        .hosts = hosts,
+        .cache_bytes = 1 << 20,
+    };
+    wm_plan_make(&request, &m->plan, &m->err);
+    return m->err.code;
+}
+
+static void drop(struct made *m)
+{
+    wm_plan_free(&m->plan);
+    wm_cli_options_free(&m->options);
+}
+
+/* ---- what is planned ---- */
+
+static void test_counts(void)
+{
+    static const struct {
+        const char *line;
+        int ranks, hosts, sweeps, cells;
+    } rows[] = {
+        { "", 2, 1, 5, 23 + 23 + 21 + 22 + 23 }, /* allreduce from 4 B (float), alltoall from 2 B */
+        { "latency --bytes 8,1,8", 2, 1, 1, 2 }, /* equal sizes once */
+        { "latency --min-bytes 0 --max-bytes 4", 2, 1, 1, 4 },
+        { "alltoall --min-bytes 1 --max-bytes 8", 3, 1, 1, 2 }, /* 4 -> 3, 8 -> 6 */
+        { "allreduce --algo all --bytes 64", 2, 1, 1, 4 },
+        { "allreduce --algo ring,native --dtype float,half --bytes 64", 4, 1, 1, 4 },
+        { "barrier", 4, 1, 1, 1 },
+        { "latency --pairs all --bytes 8", 5, 1, 5, 5 },
+        { "latency --pairs 0-1,1-2 --bytes 8", 3, 1, 1, 2 },
+        { "allreduce alltoall --algo ring,pairwise --bytes 64", 2, 1, 2, 2 },
+        { "allreduce alltoall --algo allreduce:ring --bytes 64", 2, 1, 2, 2 },
+        { "latency --transport mpi,null --bytes 8", 2, 1, 1, 2 },
+        { "broadcast --root 0,1,rotate --bytes 8", 2, 1, 1, 3 },
+        { "allreduce --op sum,max --sync barrier,none --buffers hot,cold --bytes 8", 2, 1, 1, 8 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        if (!CHECK(make(&m, rows[i].ranks, rows[i].hosts, rows[i].line) == WM_OK))
+            printf("  %s: %s\n", rows[i].line, m.err.what);
+        if (!CHECK_INT(m.plan.n_sweeps, rows[i].sweeps) || !CHECK_INT(m.plan.n_cells, rows[i].cells))
+            printf("  in: %s\n", rows[i].line);
+        drop(&m);
+    }
+}
+
+static void test_refusals(void)
+{
+    static const struct {
+        const char *line;
+        int ranks;
+        enum wm_code code;
+        const char *part;
+    } rows[] = {
+        { "latencey", 2, WM_EUSAGE, "unknown benchmark 'latencey' (did you mean latency?)" },
+        { "latency latency", 2, WM_EUSAGE, "named twice" },
+        { "latency", 1, WM_EUSAGE, "latency needs 2 ranks and this run has 1" },
+        { "", 1, WM_EUSAGE, "needs 2 ranks" },
+        { "latency --min-bytes 4M --max-bytes 1K", 2, WM_EUSAGE, "--min-bytes 4M is above --max-bytes 1K" },
+        { "latency --bytes 8 --min-bytes 4", 2, WM_EUSAGE, "leave out --min-bytes" },
+        { "latency --op max", 2, WM_EUSAGE, "--op has no effect" },
+        { "latency --root 1", 2, WM_EUSAGE, "--root has no effect" },
+        { "allreduce --pairs 0-1", 2, WM_EUSAGE, "--pairs has no effect" },
+        { "allreduce --window 4", 2, WM_EUSAGE, "--window has no effect" },
+        { "latency --in-place", 2, WM_EUSAGE, "--in-place has no effect" },
+        { "latency --sync none", 2, WM_EUSAGE, "--sync has no effect" },
+        { "barrier --bytes 8", 2, WM_EUSAGE, "--bytes has no effect" },
+        { "latency --sim-delay 1us", 2, WM_EUSAGE, "--sim-delay has no effect without --transport sim" },
+        { "broadcast --root 7", 2, WM_EUSAGE, "expected a rank from 0 to 1, or rotate" },
+        { "broadcast --root 0,0", 2, WM_EUSAGE, "0 is named twice" },
+        { "allreduce --algo rign", 2, WM_EUSAGE, "no benchmark of this run has it (did you mean ring?)" },
+        { "allreduce alltoall --algo ring", 2, WM_EUSAGE, "alltoall has no such algorithm; it has native" },
+        { "allreduce --algo ring,all", 2, WM_EUSAGE, "ring is named twice" },
+        { "allreduce --bytes 3", 2, WM_EUSAGE, "no size to measure for allreduce" },
+        { "latency --pairs all,0-1", 4, WM_EUSAGE, "--pairs all stands alone" },
+        { "latency --transport mip", 2, WM_EUSAGE, "unknown transport 'mip' (did you mean mpi?)" },
+        { "latency --transport mpi,mpi", 2, WM_EUSAGE, "mpi is named twice" },
+        { "latency --dtype flaot", 2, WM_EUSAGE, "float" },
+        { "allreduce --op summ", 2, WM_EUSAGE, "sum" },
+        { "latency --precision 0", 2, WM_EUSAGE, "--precision" },
+        { "latency --bytes 1Q", 2, WM_EUSAGE, "1Q" },
+        { "latency --bytes -8", 2, WM_EUSAGE, "-8" },
+        { "latency --bytes 99999999999999999999", 2, WM_EUSAGE, "99999999999999999999" },
+        { "latency --byt 8", 2, WM_EUSAGE, "--bytes" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        if (!CHECK_INT(make(&m, rows[i].ranks, 1, rows[i].line), rows[i].code) || !CHECK_HAS(m.err.what, rows[i].part))
+            printf("  in: %s\n", rows[i].line);
+        drop(&m);
+    }
+}
+
+/* ---- who a cell is ---- */
+
+static void check_id(int ranks, int hosts, const char *line, int size, int arm, const char *id)
+{
+    static struct wm_result_cell cell;
+    struct made m;
+    if (CHECK(make(&m, ranks, hosts, line) == WM_OK)) {
+        wm_plan_identity(&m.plan, &m.plan.sweep[0], size, arm, &cell);
+        CHECK_TEXT(cell.id, id);
+    } else {
+        printf("  %s: %s\n", line, m.err.what);
+    }
+    drop(&m);
+}
+
+static void test_identities(void)
+{
+    check_id(2, 1, "latency --bytes 8", 0, 0,
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=1 "
+             "placement=same-host");
+    check_id(4, 2, "latency --bytes 8", 0, 0,
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=2 "
+             "placement=cross-host");
+    check_id(4, 2, "allreduce --bytes 64 --op max --in-place --sync none --algo ring", 0, 0,
+             "bench=allreduce transport=mpi path=host mem=host bytes=64 dtype=float op=max algo=ring ranks=4 hosts=2 "
+             "placement=mixed in-place=on sync=none");
+    check_id(2, 1, "bandwidth --bytes 16M --window 8,64", 0, 1,
+             "bench=bandwidth transport=mpi path=host mem=host bytes=16777216 dtype=int8 algo=window ranks=2 hosts=1 "
+             "placement=same-host window=16"); /* 64 shrinks to keep 256M in flight */
+    check_id(4, 1, "latency --pairs all --bytes 8", 0, 0,
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=4 hosts=1 "
+             "placement=same-host pairs=all round=1");
+    check_id(2, 1, "latency --transport sim --sim-delay 5us --bytes 8", 0, 0,
+             "bench=latency transport=sim path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=1 "
+             "placement=same-host sim-delay=5000ns");
+    check_id(2, 2, "broadcast --root rotate --bytes 8", 0, 0,
+             "bench=broadcast transport=mpi path=host mem=host bytes=8 dtype=int8 algo=native ranks=2 hosts=2 "
+             "placement=cross-host root=rotate");
+}
+
+/* Two cells of one plan never share an id: launches are matched by it. */
+static void test_ids_are_unique(void)
+{
+    static struct wm_result_cell cell;
+    static char ids[512][512];
+    struct made m;
+    int n = 0;
+    CHECK(
+        make(
+            &m, 4, 2,
+            "latency bandwidth allreduce broadcast --algo all --dtype int8,float --op sum,max --root 0,1 --window 4,64 "
+            "--buffers hot,cold --sync none,barrier --pairs 0-1,0-2 --bytes 8,16") == WM_OK);
+    for (int i = 0; i < m.plan.n_sweeps; i++)
+        for (int k = 0; k < m.plan.sweep[i].n_sizes * m.plan.sweep[i].n_arms && n < 512; k++) {
+            wm_plan_identity(&m.plan, &m.plan.sweep[i], k / m.plan.sweep[i].n_arms, k % m.plan.sweep[i].n_arms, &cell);
+            memcpy(ids[n++], cell.id, sizeof(ids[0]));
+        }
+    qsort(ids, (size_t)n, sizeof(ids[0]), (int (*)(const void *, const void *))strcmp);
+    for (int i = 1; i < n; i++)
+        CHECK(strcmp(ids[i - 1], ids[i]) != 0);
+    CHECK(n > 100);
+    drop(&m);
+}
+
+static void test_numbers_lead_back_to_cells(void)
+{
+    struct made m;
+    CHECK(make(&m, 2, 1, "latency allreduce --algo all --bytes 64,128") == WM_OK);
+    uint32_t number = 0;
+    for (int i = 0; i < m.plan.n_sweeps; i++)
+        for (int s = 0; s < m.plan.sweep[i].n_sizes; s++)
+            for (int a = 0; a < m.plan.sweep[i].n_arms; a++) {
+                const struct wm_sweep *sweep = NULL;
+                int size = -1, arm = -1;
+                CHECK(wm_plan_cell(&m.plan, number++, &sweep, &size, &arm));
+                CHECK(sweep == &m.plan.sweep[i] && size == s && arm == a);
+            }
+    const struct wm_sweep *none;
+    int size, arm;
+    CHECK(!wm_plan_cell(&m.plan, number, &none, &size, &arm));
+    drop(&m);
+}
+
+/* ---- memory ---- */
+
+static void test_needs(void)
+{
+    struct made m;
+    struct wm_plan_need need;
+    CHECK(make(&m, 2, 1, "latency --bytes 1M") == WM_OK);
+    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
+    CHECK_INT(need.area_bytes[WM_IN], 1 << 20);
+    CHECK_INT(need.area_bytes[WM_OUT], 1 << 20);
+    drop(&m);
+    CHECK(make(&m, 2, 1, "bandwidth --bytes 4M") == WM_OK); /* the verified pass holds 32M, not 64 messages */
+    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
+    CHECK_INT(need.area_bytes[WM_IN], 32 << 20);
+    drop(&m);
+    CHECK(make(&m, 2, 1, "bandwidth --bytes 4M --buffers distinct") == WM_OK);
+    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
+    CHECK_INT(need.area_bytes[WM_IN], 256 << 20);
+    drop(&m);
+    CHECK(make(&m, 2, 1, "latency --bytes 64 --buffers cold") == WM_OK);
+    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
+    CHECK(need.area_bytes[WM_IN] > 2u << 20); /* twice the cache of this plan */
+    drop(&m);
+    CHECK(make(&m, 2, 1, "put-latency --bytes 64") == WM_OK);
+    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
+    CHECK_INT(need.shared, 1u << WM_OUT);
+    drop(&m);
+}
+
+int main(void)
+{
+    test_counts();
+    test_refusals();
+    test_identities();
+    test_ids_are_unique();
+    test_numbers_lead_back_to_cells();
+    test_needs();
+    return wm_tests_end();
+}
