@@ -25,6 +25,7 @@ struct run {
     int *member, *last_member;
     int n_members, n_last;
     uint64_t began_ns;
+    uint32_t number;         /* of the comparison's first cell, for the watch */
     bool stop;               /* rank 0's decision, known to all after the rejoin */
     const char *stop_reason; /* rank 0 */
 };
@@ -110,7 +111,7 @@ static int open_endpoint(struct run *run, struct wm_endpoint *e, struct wm_err *
     struct wm_err story = { .rank = -1 };
     for (int a = WM_IN; a <= WM_WORK; a++)
         buf[a] = &run->bench.buf[a];
-    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, UINT32_MAX);
+    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
     e->is->transport->open(&conf, &e->ep, &story);
     if (wm_world_agree(run->world, WM_SPIN, &story) == WM_OK) {
         wm_attach(e->is->transport, e->ep, buf, run->shared, &e->attached, &story);
@@ -219,7 +220,7 @@ static int rejoin(struct run *run, struct wm_err *err)
     uint64_t flags[17] = { 0 };
     int n = run->plan->n_transports;
     bool member = is_member(run);
-    wm_watch_phase(run->is->watch, member ? WM_PHASE_RECORD : WM_PHASE_IDLE, UINT32_MAX);
+    wm_watch_phase(run->is->watch, member ? WM_PHASE_RECORD : WM_PHASE_IDLE, run->number);
     for (int t = 0; t < n; t++)
         flags[t] = (uint64_t)run->endpoint[t].lost;
     flags[n] = run->stop;
@@ -395,12 +396,12 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
         .watch = run->is->watch,
         .arm = keep->arm,
         .n_arms = sweep->n_arms,
-        .first_number = sweep->first_number + (uint32_t)(size * sweep->n_arms),
+        .first_number = run->number,
         .random = &run->random,
     };
     if (wm_compare(&c, err) != WM_OK)
         return err->code;
-    wm_watch_phase(run->is->watch, WM_PHASE_RECORD, UINT32_MAX);
+    wm_watch_phase(run->is->watch, WM_PHASE_RECORD, run->number);
     if (run->world->rank == 0)
         keep_ratios(run, &c, keep->ratio, keep->n_ratios, keep->of_size);
     return record_arms(run, &c, sweep, size, keep->of_size, err);
@@ -408,6 +409,7 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
 
 static int one_size(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep, struct wm_err *err)
 {
+    run->number = sweep->first_number + (uint32_t)(size * sweep->n_arms);
     if (open_endpoints(run, sweep, size, err) != WM_OK)
         return err->code;
     for (int a = 0; a < sweep->n_arms; a++)

@@ -57,8 +57,8 @@ static int around(const struct wm_point *at, bool sends, int peer, int k, int co
     return last;
 }
 
-/* Rounds of doubling distance (Bruck et al. 1997): what has been gathered goes to the rank `distance` before, the blocks
- * that follow it come from the rank `distance` after. Blocks arrive in their places: no rotation at the end. */
+/* Rounds of doubling distance (Bruck et al. 1997): what has been gathered goes to the rank `distance` before, the
+ * blocks that follow it come from the rank `distance` after. Blocks arrive in their places: no rotation at the end. */
 static int bruck(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     const int n = at->ranks, r = at->rank;
@@ -91,15 +91,15 @@ static double bus_factor(int ranks)
 
 static void fill(const struct wm_point *at, struct wm_spans *out)
 {
-    wm_spans_add(out, (struct wm_span){
-                          .at = own(at), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->rank, 0) });
+    wm_spans_add(out,
+                 (struct wm_span){ .at = own(at), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->rank, 0) });
 }
 
 static void expect(const struct wm_point *at, struct wm_spans *out)
 {
     for (int k = 0; k < at->ranks; k++)
-        wm_spans_add(out, (struct wm_span){
-                              .at = block(at, k), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, k, 0) });
+        wm_spans_add(
+            out, (struct wm_span){ .at = block(at, k), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, k, 0) });
 }
 
 static const struct wm_algorithm algorithms[] = {

@@ -3,7 +3,7 @@
 #include "collectives/blocks.h"
 #include "collectives/collectives.h"
 
-enum { RING_SEGMENT_BYTES = 128 << 10, MAX_ROUNDS = 32 };
+enum { RING_SEGMENT_BYTES = 1 << 20, MAX_ROUNDS = 32 };
 
 static void need(const struct wm_point *at, struct wm_schedule *out)
 {
@@ -44,13 +44,16 @@ static int ring(const struct wm_point *at, struct wm_schedule *out, struct wm_er
         const int leaves = wm_wrap(at->rank - k / segments, n), arrives = wm_wrap(leaves - 1, n), before = k - segments;
         struct wm_piece p = wm_blocks_segment(&blocks, arrives, segments, k % segments);
         if (k < half)
-            packet[k].ready = wm_add_recv(out, left, wm_in_area(at->in_place ? WM_WORK : WM_OUT, p.at), p.bytes, WM_NONE);
+            packet[k].ready =
+                wm_add_recv(out, left, wm_in_area(at->in_place ? WM_WORK : WM_OUT, p.at), p.bytes, WM_NONE);
         else if (k < all)
-            packet[k].ready = wm_add_recv(out, left, wm_in_area(WM_OUT, p.at), p.bytes, WM_AFTER(packet[k - half].sent));
+            packet[k].ready =
+                wm_add_recv(out, left, wm_in_area(WM_OUT, p.at), p.bytes, WM_AFTER(packet[k - half].sent));
         p = wm_blocks_segment(&blocks, leaves, segments, k % segments); /* it arrived one round before */
         if (before >= 0 && before < half)
-            packet[before].ready = wm_add_reduce(out, wm_in_area(WM_OUT, p.at), wm_in_area(at->in_place ? WM_WORK : WM_IN, p.at),
-                                                 p.bytes, WM_AFTER(packet[before].ready));
+            packet[before].ready =
+                wm_add_reduce(out, wm_in_area(WM_OUT, p.at), wm_in_area(at->in_place ? WM_WORK : WM_IN, p.at), p.bytes,
+                              WM_AFTER(packet[before].ready));
         if (k < all)
             packet[k].sent = wm_add_send(out, right, wm_in_area(before < 0 ? wm_input(at) : WM_OUT, p.at), p.bytes,
                                          wm_after(before < 0 ? -1 : packet[before].ready));
@@ -175,6 +178,7 @@ static int take_in(const struct wm_point *at, const struct fold *f, struct wm_sc
     const struct wm_at vector = wm_in_area(WM_OUT, 0), other = wm_in_area(at->in_place ? WM_WORK : WM_IN, 0);
     if (f->partner < 0)
         return -1;
+    wm_schedule_need(out, other.area, at->bytes);
     int arrived = wm_add_recv(out, f->partner, at->in_place ? other : vector, at->bytes, WM_NONE);
     return wm_add_reduce(out, vector, other, at->bytes, WM_AFTER(arrived));
 }
@@ -219,7 +223,8 @@ static void halve(struct halving *h, struct wm_schedule *out)
         next.arrived = wm_add_recv(out, peer, stays ? place : scratch, mine.bytes, taken);
         if (due.arrived >= 0)
             h->ready = reduce_due(&due, h->ready, out);
-        h->sent[b] = wm_add_send(out, peer, wm_in_area(stays ? WM_IN : WM_OUT, theirs.at), theirs.bytes, wm_after(h->ready));
+        h->sent[b] =
+            wm_add_send(out, peer, wm_in_area(stays ? WM_IN : WM_OUT, theirs.at), theirs.bytes, wm_after(h->ready));
         due = next;
         work += stays ? 0 : mine.bytes;
     }
@@ -227,24 +232,22 @@ static void halve(struct halving *h, struct wm_schedule *out)
     wm_schedule_need(out, WM_WORK, work);
 }
 
-/* The halves join again, in the opposite order. Returns the receives. */
+/* The halves join again, in the opposite order; all receives are posted behind the first send. Returns the receives. */
 static struct wm_range join(const struct halving *h, struct wm_schedule *out)
 {
     const int rounds = log2_of(h->fold.size), self = h->fold.self;
-    struct wm_range arrived = WM_NONE;
+    const struct wm_range arrived = { out->n + 1, out->n + rounds };
 
     for (int b = 0; b < rounds; b++) {
-        const int peer = rank_in(&h->fold, self ^ 1 << b);
         const struct wm_piece mine = kept(&h->blocks, self, 1 << b);
-        int sent = wm_add_send(out, peer, wm_in_area(WM_OUT, mine.at), mine.bytes, WM_AFTER(h->ready));
+        int sent = wm_add_send(out, rank_in(&h->fold, self ^ 1 << b), wm_in_area(WM_OUT, mine.at), mine.bytes,
+                               WM_AFTER(h->ready));
         if (b > 0)
             wm_schedule_also_after(out, sent, (struct wm_range){ arrived.first, arrived.first + b - 1 });
-        for (int c = 0; b == 0 && c < rounds; c++) { /* all receives behind the first send */
+        for (int c = 0; b == 0 && c < rounds; c++) {
             const struct wm_piece theirs = kept(&h->blocks, self ^ 1 << c, 1 << c);
-            arrived.last = wm_add_recv(out, rank_in(&h->fold, self ^ 1 << c), wm_in_area(WM_OUT, theirs.at), theirs.bytes,
-                                       WM_AFTER(h->sent[c]));
-            if (c == 0)
-                arrived.first = arrived.last;
+            wm_add_recv(out, rank_in(&h->fold, self ^ 1 << c), wm_in_area(WM_OUT, theirs.at), theirs.bytes,
+                        WM_AFTER(h->sent[c]));
         }
     }
     return arrived;

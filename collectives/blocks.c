@@ -50,8 +50,8 @@ void wm_need_buffers(const struct wm_point *at, size_t in_bytes, size_t out_byte
 
 int wm_build_native(const struct wm_point *at, enum wm_coll_kind kind, size_t count, struct wm_schedule *out)
 {
-    wm_add_coll(out,
-                &(struct wm_coll){ .kind = kind, .count = count, .root = at->root, .in_place = at->in_place }, NULL, 0);
+    wm_add_coll(out, &(struct wm_coll){ .kind = kind, .count = count, .root = at->root, .in_place = at->in_place },
+                NULL, 0);
     return WM_OK;
 }
 
@@ -77,8 +77,8 @@ static struct wm_pattern reduction(const struct wm_point *at, enum wm_pattern_ki
 
 void wm_operand_span(const struct wm_point *at, struct wm_spans *out)
 {
-    wm_spans_add(out, (struct wm_span){
-                          .at = { wm_input(at), 0 }, .bytes = at->bytes, .pattern = reduction(at, WM_OPERAND) });
+    wm_spans_add(
+        out, (struct wm_span){ .at = { wm_input(at), 0 }, .bytes = at->bytes, .pattern = reduction(at, WM_OPERAND) });
 }
 
 void wm_reduced_span(const struct wm_point *at, size_t bytes, uint64_t first, struct wm_spans *out)

@@ -4,7 +4,8 @@
 
 #include "bench/benchmark.h"
 
-/* A vector cut into n near-equal blocks of whole elements; some are empty where there are fewer elements than blocks. */
+/* A vector cut into n near-equal blocks of whole elements; some are empty where there are fewer elements than blocks.
+ */
 struct wm_blocks {
     size_t count; /* elements of the whole */
     size_t element_bytes;

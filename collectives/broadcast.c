@@ -76,7 +76,8 @@ static int scatter_allgather(const struct wm_point *at, struct wm_schedule *out,
         const int leaves = wm_wrap(self - t, n), arrives = wm_wrap(leaves - 1, n);
         struct wm_piece p = wm_blocks_piece(&blocks, arrives, 1);
         if (!has_from_scatter(self, arrives, n))
-            arrived[arrives] = wm_add_recv(out, wm_to_rank(at, wm_wrap(self - 1, n)), wm_in_area(WM_OUT, p.at), p.bytes, WM_NONE);
+            arrived[arrives] =
+                wm_add_recv(out, wm_to_rank(at, wm_wrap(self - 1, n)), wm_in_area(WM_OUT, p.at), p.bytes, WM_NONE);
         p = wm_blocks_piece(&blocks, leaves, 1);
         if (!has_from_scatter(next, leaves, n))
             wm_add_send(out, wm_to_rank(at, next), wm_in_area(WM_OUT, p.at), p.bytes, wm_after(arrived[leaves]));
@@ -108,14 +109,16 @@ static int chain(const struct wm_point *at, struct wm_schedule *out, struct wm_e
         if (k >= AHEAD && p.bytes > 0 && self < at->ranks - 1)
             wm_add_send(out, wm_to_rank(at, self + 1), wm_in_area(WM_OUT, p.at), p.bytes, wm_after(ready));
         if (self > 0 && early.bytes > 0)
-            arrived[k % AHEAD] = wm_add_recv(out, wm_to_rank(at, self - 1), wm_in_area(WM_OUT, early.at), early.bytes, WM_NONE);
+            arrived[k % AHEAD] =
+                wm_add_recv(out, wm_to_rank(at, self - 1), wm_in_area(WM_OUT, early.at), early.bytes, WM_NONE);
     }
     return WM_OK;
 }
 
 /* ---- the row ---- */
 
-/* All data must leave the root once, and a pipeline needs no more: `bytes` over time is what the root's link carries. */
+/* All data must leave the root once, and a pipeline needs no more: `bytes` over time is what the root's link carries.
+ */
 static double bus_factor(int ranks)
 {
     (void)ranks;
@@ -124,8 +127,8 @@ static double bus_factor(int ranks)
 
 static void whole(const struct wm_point *at, struct wm_spans *out)
 {
-    wm_spans_add(out, (struct wm_span){
-                          .at = { WM_OUT, 0 }, .bytes = at->bytes, .pattern = wm_moved(at, at->root, 0) });
+    wm_spans_add(out,
+                 (struct wm_span){ .at = { WM_OUT, 0 }, .bytes = at->bytes, .pattern = wm_moved(at, at->root, 0) });
 }
 
 static void fill(const struct wm_point *at, struct wm_spans *out)
@@ -135,11 +138,8 @@ static void fill(const struct wm_point *at, struct wm_spans *out)
 }
 
 static const struct wm_algorithm algorithms[] = {
-    { "native", native },
-    { "binomial", binomial },
-    { "scatter-allgather", scatter_allgather },
-    { "chain", chain },
-    { NULL, NULL },
+    { "native", native }, { "binomial", binomial }, { "scatter-allgather", scatter_allgather },
+    { "chain", chain },   { NULL, NULL },
 };
 
 const struct wm_benchmark wm_benchmark_broadcast = {

@@ -8,8 +8,8 @@ enum { AHEAD = 4 /* rounds of the pairwise exchange in flight */ };
 
 /* ---- parts ---- */
 
-/* weight[1..n]: of parts 0..n - 1, n^2 in all. The own part has n, the others 2, 4 ... 2 (n - 1), shuffled (Fisher & Yates
- * by Durstenfeld 1964). */
+/* weight[1..n]: of parts 0..n - 1, n^2 in all. The own part has n, the others 2, 4 ... 2 (n - 1), shuffled (Fisher &
+ * Yates by Durstenfeld 1964). */
 static void shuffle_weights(size_t *weight, int n, uint32_t seed)
 {
     struct wm_random random = { seed };
@@ -50,8 +50,8 @@ void wm_exchange_close(struct wm_exchange *x)
 static size_t run_bytes(const struct wm_exchange *x, int first, int n)
 {
     const int ranks = x->at->ranks, begin = wm_wrap(first, ranks), end = begin + n;
-    size_t elements = end <= ranks ? x->edge[end] - x->edge[begin]
-                                   : x->edge[ranks] - x->edge[begin] + x->edge[end - ranks];
+    size_t elements =
+        end <= ranks ? x->edge[end] - x->edge[begin] : x->edge[ranks] - x->edge[begin] + x->edge[end - ranks];
     return elements * wm_dtype_bytes(x->at->type);
 }
 
@@ -91,8 +91,8 @@ struct turn {
     int arrived, sent;
 };
 
-/* In round t the part for rank + t leaves and the one from rank - t arrives: no two ranks send to the same one. In place
- * a part waits in WORK until the one whose place it takes has gone. */
+/* In round t the part for rank + t leaves and the one from rank - t arrives: no two ranks send to the same one. In
+ * place a part waits in WORK until the one whose place it takes has gone. */
 int wm_build_pairwise(const struct wm_exchange *x, struct wm_schedule *out, struct wm_err *err)
 {
     const struct wm_point *at = x->at;
@@ -108,7 +108,8 @@ int wm_build_pairwise(const struct wm_exchange *x, struct wm_schedule *out, stru
         const int to = wm_wrap(r + t, n), from = wm_wrap(r - t, n);
         struct wm_at place = recv_place(x, from);
         place.area = at->in_place ? WM_WORK : WM_OUT;
-        turn[t].arrived = wm_add_recv(out, from, place, wm_exchange_received(x, r, from).bytes, wm_after(before.arrived));
+        turn[t].arrived =
+            wm_add_recv(out, from, place, wm_exchange_received(x, r, from).bytes, wm_after(before.arrived));
         turn[t].sent = wm_add_send(out, to, send_place(x, to), wm_exchange_sent(x, r, to).bytes, wm_after(before.sent));
     }
     copy_own(x, out);
@@ -148,7 +149,8 @@ static size_t round_bytes(const struct wm_exchange *x, int holder, int bit)
 }
 
 /* Packs what leaves at the front of WORK, once the message before has gone, and sends it. Returns the send. */
-static int pack_and_send(const struct wm_exchange *x, int bit, int sent, const struct held *held, struct wm_schedule *out)
+static int pack_and_send(const struct wm_exchange *x, int bit, int sent, const struct held *held,
+                         struct wm_schedule *out)
 {
     const int n = x->at->ranks, r = x->at->rank, first = out->n;
     size_t bytes = 0;
@@ -161,7 +163,10 @@ static int pack_and_send(const struct wm_exchange *x, int bit, int sent, const s
         wm_schedule_also_after(out, packed, wm_after(sent));
         bytes += part;
     }
-    return wm_add_send(out, wm_wrap(r + bit, n), wm_in_area(WM_WORK, 0), bytes, (struct wm_range){ first, out->n - 1 });
+    int packet =
+        wm_add_send(out, wm_wrap(r + bit, n), wm_in_area(WM_WORK, 0), bytes, (struct wm_range){ first, out->n - 1 });
+    wm_schedule_also_after(out, packet, wm_after(sent));
+    return packet;
 }
 
 /* Parts arrive in WORK from `base` on. */
@@ -178,7 +183,8 @@ static void receive(const struct wm_exchange *x, int bit, size_t base, struct he
 }
 
 /* What arrived for good in the round of this bit: the distances of which it is the highest. */
-static void keep(const struct wm_exchange *x, int bit, const struct held *held, struct wm_range after, struct wm_schedule *out)
+static void keep(const struct wm_exchange *x, int bit, const struct held *held, struct wm_range after,
+                 struct wm_schedule *out)
 {
     const int n = x->at->ranks, r = x->at->rank;
 

@@ -6,8 +6,8 @@
 
 /**
  * Part k of a rank's send buffer is for the rank k places further on the ring of ranks, so that every rank sends and
- * receives the same total. In place it is for the rank k - rank: then what two ranks give each other is of equal size, as
- * MPI_IN_PLACE wants it. Buffers hold the parts in the order of their ranks.
+ * receives the same total. In place it is for the rank k - rank: then what two ranks give each other is of equal size,
+ * as MPI_IN_PLACE wants it. Buffers hold the parts in the order of their ranks.
  */
 struct wm_exchange {
     const struct wm_point *at;

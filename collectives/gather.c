@@ -49,8 +49,8 @@ static double bus_factor(int ranks)
 
 static void fill(const struct wm_point *at, struct wm_spans *out)
 {
-    wm_spans_add(out, (struct wm_span){
-                          .at = own(at), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->rank, 0) });
+    wm_spans_add(out,
+                 (struct wm_span){ .at = own(at), .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->rank, 0) });
 }
 
 static void expect(const struct wm_point *at, struct wm_spans *out)

@@ -3,7 +3,7 @@
 #include "collectives/blocks.h"
 #include "collectives/collectives.h"
 
-enum { RING_SEGMENT_BYTES = 128 << 10, AHEAD = 4 /* receives of the pairwise algorithm posted before their turn */ };
+enum { RING_SEGMENT_BYTES = 1 << 20, AHEAD = 4 /* receives of the pairwise algorithm posted before their turn */ };
 
 static void need(const struct wm_point *at, struct wm_schedule *out)
 {
@@ -43,8 +43,8 @@ static struct wm_at place(const struct wm_point *at, int t, size_t in_block)
     return wm_in_area(WM_WORK, (size_t)(t % 3) * wm_block_bytes(at) + in_block);
 }
 
-/* In round t the sum so far of block rank - t - 1 leaves and that of block rank - t - 2 arrives, which in the last round
- * is this rank's own. A segment is reduced and sent on while the next ones arrive. */
+/* In round t the sum so far of block rank - t - 1 leaves and that of block rank - t - 2 arrives, which in the last
+ * round is this rank's own. A segment is reduced and sent on while the next ones arrive. */
 static int ring(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     const int n = at->ranks, left = wm_wrap(at->rank - 1, n), right = wm_wrap(at->rank + 1, n);
@@ -62,11 +62,14 @@ static int ring(const struct wm_point *at, struct wm_schedule *out, struct wm_er
         struct wm_at own = block(at, at->rank - t - 1);
         own.offset += p.at;
         if (k < all) /* round t - 2 sent from there */
-            packet[k].ready = wm_add_recv(out, left, place(at, t, p.at), p.bytes, wm_after(t < 3 ? -1 : packet[k - 2 * segments].sent));
+            packet[k].ready = wm_add_recv(out, left, place(at, t, p.at), p.bytes,
+                                          wm_after(t < 3 ? -1 : packet[k - 2 * segments].sent));
         if (before >= 0)
-            packet[before].ready = wm_add_reduce(out, place(at, t - 1, p.at), own, p.bytes, WM_AFTER(packet[before].ready));
+            packet[before].ready =
+                wm_add_reduce(out, place(at, t - 1, p.at), own, p.bytes, WM_AFTER(packet[before].ready));
         if (k < all)
-            packet[k].sent = wm_add_send(out, right, t == 0 ? own : place(at, t - 1, p.at), p.bytes, wm_after(t == 0 ? -1 : packet[before].ready));
+            packet[k].sent = wm_add_send(out, right, t == 0 ? own : place(at, t - 1, p.at), p.bytes,
+                                         wm_after(t == 0 ? -1 : packet[before].ready));
     }
     to_front(at, place(at, n - 2, 0), out);
     free(packet);

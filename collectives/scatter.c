@@ -44,8 +44,8 @@ static double bus_factor(int ranks)
 
 static void add_block(const struct wm_point *at, struct wm_at place, int to, struct wm_spans *out)
 {
-    wm_spans_add(out, (struct wm_span){
-                          .at = place, .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->root, to) });
+    wm_spans_add(out,
+                 (struct wm_span){ .at = place, .bytes = wm_block_bytes(at), .pattern = wm_moved(at, at->root, to) });
 }
 
 static void fill(const struct wm_point *at, struct wm_spans *out)

@@ -26,8 +26,8 @@ struct wm_at wm_tree_block(const struct wm_point *at, const struct wm_tree_block
     return wm_in_area(WM_WORK, (size_t)(relative - self) * bytes);
 }
 
-static void add_messages(const struct wm_point *at, const struct wm_tree_blocks *blocks, bool sends, int peer, int child,
-                         struct wm_range after, struct wm_schedule *out)
+static void add_messages(const struct wm_point *at, const struct wm_tree_blocks *blocks, bool sends, int peer,
+                         int child, struct wm_range after, struct wm_schedule *out)
 {
     const int end = child + wm_tree_size(child, at->ranks), wraps = at->ranks - at->root; /* rank 0 */
 

@@ -1,7 +1,7 @@
 /**
- * The binomial tree of ranks as seen from the root, which is 0: what broadcast, gather and scatter share. A rank's subtree
- * are the ranks from itself on, less than `span` of them; its children are self + span / 2, self + span / 4 ... where they
- * exist, its parent is self - span. The root's span is a power of two.
+ * The binomial tree of ranks as seen from the root, which is 0: what broadcast, gather and scatter share. A rank's
+ * subtree are the ranks from itself on, less than `span` of them; its children are self + span / 2, self + span / 4 ...
+ * where they exist, its parent is self - span. The root's span is a power of two.
  */
 #ifndef WM_TREE_H
 #define WM_TREE_H
@@ -22,8 +22,8 @@ struct wm_tree_blocks {
 /** Where block `relative` stands on this rank: a rank with children keeps its subtree's in WORK. */
 struct wm_at wm_tree_block(const struct wm_point *at, const struct wm_tree_blocks *blocks, int relative);
 
-/** Adds the messages that bring the blocks of the subtree of `child` from or to `peer`, both as seen from the root: one,
- *  or two where rank order wraps. */
+/** Adds the messages that bring the blocks of the subtree of `child` from or to `peer`, both as seen from the root:
+ * one, or two where rank order wraps. */
 void wm_tree_send(const struct wm_point *at, const struct wm_tree_blocks *blocks, int peer, int child,
                   struct wm_range after, struct wm_schedule *out);
 void wm_tree_recv(const struct wm_point *at, const struct wm_tree_blocks *blocks, int peer, int child,

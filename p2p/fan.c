@@ -1,4 +1,5 @@
-/** All others to rank 0 (fan-in), rank 0 to all others (fan-out): windows, each acknowledged. Lane k - 1 is rank k's. */
+/** All others to rank 0 (fan-in), rank 0 to all others (fan-out): windows, each acknowledged. Lane k - 1 is rank k's.
+ */
 #include "p2p/p2p.h"
 
 enum { ROOT = 0 };
@@ -26,8 +27,9 @@ static void send_all(const struct wm_point *at, struct wm_schedule *out)
     for (int w = 0; w < at->window; w++)
         for (int p = first_peer(at); p < first_peer(at) + lanes(at); p++)
             wm_add_send(out, p, message(at, WM_IN, p, w), at->bytes, WM_NONE);
+    const struct wm_range sent = { 0, out->n - 1 };
     for (int p = first_peer(at); p < first_peer(at) + lanes(at); p++)
-        wm_add_recv(out, p, (struct wm_at){ WM_WORK, (size_t)p }, 1, WM_NONE);
+        wm_add_recv(out, p, (struct wm_at){ WM_WORK, (size_t)p }, 1, sent);
 }
 
 static void receive_all(const struct wm_point *at, struct wm_schedule *out)

@@ -54,7 +54,7 @@ static int host_check(const struct wm_buf *buf, size_t offset, size_t count, enu
 {
     if (check_bounds(buf, offset, count, type, err) != WM_OK)
         return (int)err->code;
-    wm_pattern_check((const char *)buf->ptr + offset, count, type, p, first, offset / wm_dtype_bytes(type), wrong);
+    wm_pattern_check((const char *)buf->ptr + offset, count, type, p, first, 0, wrong);
     return WM_OK;
 }
 

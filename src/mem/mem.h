@@ -24,7 +24,7 @@ struct wm_copier; /* a stream and its events, one for each slot */
 
 struct wm_wrong {    /* what a check found */
     size_t elements; /* wrong ones */
-    size_t first;    /* index of the first, in elements of the type from the beginning of the buffer */
+    size_t first;    /* index of the first, in elements of the type, from where the check began */
     char got[32], want[32];
 };
 
@@ -61,7 +61,7 @@ extern const struct wm_mem wm_mem_host;
 /**
  * Host memory against a pattern, element by element: the check behind wm_mem_host.check, for others to use.
  * @param first          the pattern's index of the first element (see wm_pattern_fill)
- * @param first_element  what wrong->first counts from: the first element's index in its buffer
+ * @param first_element  what wrong->first counts from: above 0 where a check goes piece by piece
  */
 void wm_pattern_check(const void *data, size_t count, enum wm_dtype type, struct wm_pattern p, uint64_t first,
                       size_t first_element, struct wm_wrong *wrong);

@@ -1,6 +1,7 @@
 /**
- * The samples of one cell: block medians for the interval, a histogram for the percentiles, a reservoir for
- * --raw-samples. docs/method.md has the formulas. Memory is allocated at open; add and look allocate nothing.
+ * The samples of one cell: a reservoir for the median and its interval, a histogram for the percentiles, block medians
+ * for comparisons. docs/method.md has the formulas. Memory, about 1 MB, is allocated at open; add and look allocate
+ * nothing.
  */
 #ifndef WM_STATS_SERIES_H
 #define WM_STATS_SERIES_H
@@ -12,10 +13,10 @@
 #include "src/core/err.h"
 
 enum {
-    WM_MIN_BLOCKS = 12,     /* before the first look */
+    WM_MIN_BLOCKS = 12,     /* before the first look, and under any interval */
     WM_MIN_OPERATIONS = 12, /* before any cell may end */
-    WM_RAW_SAMPLES = 65536, /* kept at most, a uniform reservoir (Vitter 1985, algorithm R) */
-    WM_MAX_BLOCKS = 4096,   /* beyond, neighbours are merged for good */
+    WM_RAW_SAMPLES = 65536, /* kept at most, a uniform reservoir (Vitter 1985) */
+    WM_MAX_BLOCKS = 4096,   /* at this count neighbours are merged for good */
 };
 
 struct wm_series_conf {
@@ -33,29 +34,40 @@ void wm_series_close(struct wm_series *s);
 void wm_series_add(struct wm_series *s, double *ns, size_t n);
 
 /**
- * Is it time to stop? Looks only at block counts 12, 17, 24, 34 ... (factor sqrt 2): at other counts the answer is no.
- * Neighbouring blocks are merged until the lag-1 autocorrelation of the merged medians is under 0.1; at least 12 merged
- * blocks, min_samples samples and the precision are needed. `converged` in the summary remembers a yes.
+ * Is it time to stop? Looks at block counts 12, 17, 24, 34 ... (factor sqrt 2), or at the first call after one of them;
+ * at other calls the answer is no. Yes takes min_samples samples and an interval whose half width is within the
+ * precision. `converged` in the summary remembers a yes. Costs about a millisecond: not for inside a timed loop.
  */
 bool wm_series_enough(struct wm_series *s);
 
-/* What was not measured or not permitted is NaN (percentile p needs 10/(1-p) samples; an interval 6 merged blocks). */
+/**
+ * What was not measured, or what the samples do not carry, is NaN: percentile p needs 10/(1-p) samples; an interval
+ * needs 12 blocks, and samples that depend on each other so little that its ends are still among them. median_ns is the
+ * median of all samples (of the reservoir where there are more than it holds) and lies in its interval. Percentiles are
+ * within 1 %; the other figures are exact.
+ */
 struct wm_summary {
     double median_ns, ci95_low_ns, ci95_high_ns;
     double min_ns, mean_ns, mad_ns, p90_ns, p99_ns, p999_ns, max_ns;
     uint64_t samples, stalls;
-    unsigned blocks; /* merged blocks under the interval */
+    unsigned blocks; /* merged blocks at the level that set the interval; 0 without one */
     bool converged;
 };
 void wm_series_summary(struct wm_series *s, struct wm_summary *out);
 
-/** Block medians in order, unmerged, for paired comparisons; stays the series'. */
+/**
+ * Block medians in order, for paired comparisons; stays the series'. At WM_MAX_BLOCKS neighbours are merged for good
+ * into the mean of their medians, and later blocks are kept two by two, then four by four: always at the same counts,
+ * so that the blocks of two alternating series stay pairs. Where one series ended before such a count and the other
+ * after it, equal numbers no longer mean equal times, and a ratio's interval gains nothing from pairing.
+ */
 size_t wm_series_blocks(const struct wm_series *s, const double **median_ns);
 
 /** The reservoir, in no order; stays the series'. */
 size_t wm_series_raw(const struct wm_series *s, const float **ns);
 
-/** Histogram: bins of 1 %, bin k holds [1.01^k, 1.01^(k+1)) ns. Calls each for non-empty bins, ascending. */
+/** Histogram: bins of 1 %, bin k holds [1.01^k, 1.01^(k+1)) ns; the first also what is shorter, the last, from 1e13 ns,
+ * what is longer. Calls each for non-empty bins, ascending. */
 void wm_series_histogram(const struct wm_series *s, void (*each)(void *arg, double low_ns, uint64_t count), void *arg);
 
 /* ---- local mathematics, on their own for tests and for reports ---- */
@@ -77,7 +89,8 @@ double wm_lag1(const double *values, size_t n);
 /**
  * Ratio of two arms' times from paired blocks: median(other) / median(base) with a bootstrap interval over pairs
  * (Efron 1979; percentile, 2000 resamples, seeded). Pairs are the first min(n) blocks of both.
- * @return 0, or WM_EUSAGE for fewer than 6 pairs: ratio is written, the interval is NaN
+ * Allocates 16 KB and 16 bytes a pair while it runs.
+ * @return 0; WM_EUSAGE for fewer than 6 pairs: ratio is written, the interval is NaN; WM_ENOMEM: all are NaN
  */
 int wm_ratio_interval(const double *other, size_t n_other, const double *base, size_t n_base, uint64_t seed,
                       double *ratio, double *low, double *high);

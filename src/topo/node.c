@@ -2,6 +2,7 @@
 
 #include <hwloc.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,25 +185,25 @@ double wm_node_cpu_quota(void)
     return wm_node_cpu_quota_at("");
 }
 
-bool wm_node_cpu_time_at(const char *root, struct wm_node_cpu_time *out)
+int wm_node_cpu_time_at(const char *root, struct wm_node_cpu_time *out)
 {
     /* user nice system idle iowait irq softirq steal; guest times are in user already */
     unsigned long long ticks[8] = { 0 };
     FILE *file = open_below(root, "/proc/stat");
     if (file == NULL)
-        return false;
+        return -1;
     int n = fscanf(file, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2], &ticks[3],
                    &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
     fclose(file);
     if (n < 4)
-        return false;
+        return -1;
     *out = (struct wm_node_cpu_time){ .idle = ticks[3] + ticks[4], .steal = ticks[7] };
     for (int i = 0; i < 8; i++)
         out->total += ticks[i];
-    return true;
+    return 0;
 }
 
-bool wm_node_cpu_time(struct wm_node_cpu_time *out)
+int wm_node_cpu_time(struct wm_node_cpu_time *out)
 {
     return wm_node_cpu_time_at("", out);
 }

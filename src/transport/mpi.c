@@ -72,8 +72,8 @@ static const char *mpi_version(char *text, size_t bytes)
 
 /* ---- Errors ---- */
 
-static int __attribute__((noinline, cold, format(printf, 5, 6))) mpi_fail(struct wm_err *err, enum wm_code code, int rc,
-                                                                          const char *call, const char *format, ...)
+static int __attribute__((noinline, cold, format(printf, 5, 6)))
+mpi_fail(struct wm_err *err, enum wm_code code, int rc, const char *call, const char *format, ...)
 {
     char what[sizeof(err->what)], text[MPI_MAX_ERROR_STRING] = "";
     int class = rc, n = 0;
@@ -92,24 +92,23 @@ static int __attribute__((noinline, cold, format(printf, 5, 6))) mpi_fail(struct
     return code;
 }
 
-static int __attribute__((noinline, cold)) message_failed(struct wm_ep *ep, int rc, const char *call,
-                                                          const struct wm_msg *msg)
+static int __attribute__((noinline, cold))
+message_failed(struct wm_ep *ep, int rc, const char *call, const struct wm_msg *msg)
 {
     return mpi_fail(&ep->err, WM_ESYS, rc, call, "%zu bytes between rank %d and rank %d", msg->bytes, ep->world->rank,
                     msg->peer);
 }
 
 /* What is too long for its receive names its sender; the status of a send says nothing of its receiver. */
-static int __attribute__((noinline, cold)) wait_failed(struct mpi_ep *e, int rc, const char *call, unsigned first,
-                                                       unsigned n)
+static int __attribute__((noinline, cold))
+wait_failed(struct mpi_ep *e, int rc, const char *call, unsigned first, unsigned n)
 {
     const MPI_Status *bad = &e->status[first];
     int class = rc;
 
     MPI_Error_class(rc, &class);
     if (class == MPI_ERR_IN_STATUS) {
-        while (bad < &e->status[first + n - 1] &&
-               (bad->MPI_ERROR == MPI_SUCCESS || bad->MPI_ERROR == MPI_ERR_PENDING))
+        while (bad < &e->status[first + n - 1] && (bad->MPI_ERROR == MPI_SUCCESS || bad->MPI_ERROR == MPI_ERR_PENDING))
             bad++;
         rc = bad->MPI_ERROR;
         MPI_Error_class(rc, &class);
@@ -274,8 +273,7 @@ static int make_row(size_t n, MPI_Datatype unit, MPI_Datatype *out)
         rc = MPI_Type_contiguous((int)block_elements, unit, &block);
     if (rc != MPI_SUCCESS)
         return rc;
-    rc = MPI_Type_create_struct(2, (int[]){ blocks, rest },
-                                (MPI_Aint[]){ 0, extent * (MPI_Aint)(n - (size_t)rest) },
+    rc = MPI_Type_create_struct(2, (int[]){ blocks, rest }, (MPI_Aint[]){ 0, extent * (MPI_Aint)(n - (size_t)rest) },
                                 (MPI_Datatype[]){ block, unit }, out);
     MPI_Type_free(&block);
     return rc;
@@ -291,7 +289,8 @@ static int mpi_bind_msg(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *err
 {
     MPI_Datatype type = MPI_BYTE;
 
-    if (msg->remote != NULL && (msg->remote_at > msg->remote->bytes || msg->bytes > msg->remote->bytes - msg->remote_at))
+    if (msg->remote != NULL &&
+        (msg->remote_at > msg->remote->bytes || msg->bytes > msg->remote->bytes - msg->remote_at))
         return wm_fail(err, WM_EBUG, "", 0, "%zu bytes at %zu of the window of rank %d, which has %zu", msg->bytes,
                        msg->remote_at, msg->peer, msg->remote->bytes);
     msg->native_count = (int)msg->bytes;
@@ -461,10 +460,11 @@ static int mpi_coll(struct wm_ep *ep, unsigned slot, void *handle, void *const a
 
 static int find_type(enum wm_dtype type, MPI_Datatype *out, struct wm_err *err)
 {
-    const MPI_Datatype types[WM_DTYPES] = { [WM_INT8] = MPI_INT8_T,   [WM_INT32] = MPI_INT32_T,
-                                            [WM_INT64] = MPI_INT64_T, [WM_FLOAT] = MPI_FLOAT,
-                                            [WM_DOUBLE] = MPI_DOUBLE, [WM_HALF] = MPI_DATATYPE_NULL,
-                                            [WM_BFLOAT16] = MPI_DATATYPE_NULL };
+    const MPI_Datatype types[WM_DTYPES] = {
+        [WM_INT8] = MPI_INT8_T,           [WM_INT32] = MPI_INT32_T, [WM_INT64] = MPI_INT64_T,
+        [WM_FLOAT] = MPI_FLOAT,           [WM_DOUBLE] = MPI_DOUBLE, [WM_HALF] = MPI_DATATYPE_NULL,
+        [WM_BFLOAT16] = MPI_DATATYPE_NULL
+    };
 
     if (types[type] == MPI_DATATYPE_NULL)
         return wm_fail(err, WM_EUNSUP, "", 0, "MPI has no %s type: use a composed algorithm", wm_dtype_names[type]);

@@ -268,8 +268,7 @@ static int check_step(const struct compiler *c, int i)
                    ? WM_OK
                    : wm_fail(c->err, WM_EBUG, "", 0, "step %d names collective %d of %d", i, s->coll, c->s->colls);
     if (is_message(s->kind) && (s->peer < 0 || s->peer >= c->p->bind.ep->world->size))
-        return wm_fail(c->err, WM_EBUG, "", 0, "step %d names rank %d of %d", i, s->peer,
-                       c->p->bind.ep->world->size);
+        return wm_fail(c->err, WM_EBUG, "", 0, "step %d names rank %d of %d", i, s->peer, c->p->bind.ep->world->size);
     for (int k = 0; k < 2; k++)
         if (s->after[k].first <= s->after[k].last && (s->after[k].first < 0 || s->after[k].last >= i))
             return wm_fail(c->err, WM_EBUG, "", 0, "step %d waits for step %d, which is not before it", i,
@@ -641,8 +640,8 @@ static int bind_colls(struct compiler *c)
     const struct wm_schedule *s = c->s;
 
     if (s->colls > 0 && (b->ep->ops->coll == NULL || b->transport->bind_coll == NULL))
-        return wm_fail(c->err, WM_EUNSUP, "", 0,
-                       "transport %s has no collectives of its own: use a composed algorithm", b->transport->name);
+        return wm_fail(c->err, WM_EUNSUP, "", 0, "transport %s has no collectives of its own: use a composed algorithm",
+                       b->transport->name);
     for (; c->p->colls < s->colls; c->p->colls++)
         if (b->transport->bind_coll(b->ep, &s->coll[c->p->colls], s->type, s->op, &c->p->handles[c->p->colls],
                                     c->err) != WM_OK)

@@ -46,10 +46,11 @@ static struct wm_watch_conf read_conf(struct wm_watch *watch)
     return conf;
 }
 
-/** From here on conf stays as it is: the callbacks' arguments must not go while they are in use. */
+/** From here on conf stays as it is: the callbacks' arguments must not go while they are in use. No way back. */
 static struct wm_ending *prepare_ending(struct wm_watch *watch)
 {
     pthread_mutex_lock(&watch->lock);
+    wm_board_unlink(&watch->first.board); /* nobody else comes, and SIGKILL may be next */
     watch->ending.stage = watch->stage;
     watch->ending.conf = &watch->conf;
     watch->ending.signals = &watch->signals;
@@ -60,9 +61,10 @@ static struct wm_ending *prepare_ending(struct wm_watch *watch)
 
 /**
  * Until when some living rank is within its deadline; a rank that waits for it is then not stuck.
- * @param culprit  out: some rank can never go on
+ * @param everywhere  not of this host only
+ * @param culprit     out: some rank can never go on
  */
-static uint64_t busy_until_ns(struct wm_watch *watch, const struct wm_stage *stage, bool *culprit)
+static uint64_t busy_until_ns(struct wm_watch *watch, const struct wm_stage *stage, bool everywhere, bool *culprit)
 {
     struct wm_watch_conf conf = read_conf(watch);
     uint64_t now_ns = wm_now_ns(), last_ns = 0;
@@ -70,7 +72,7 @@ static uint64_t busy_until_ns(struct wm_watch *watch, const struct wm_stage *sta
     for (int i = 0; i < stage->scene.n; i++) {
         const struct wm_sight *s = &stage->scene.sight[i];
         uint64_t limit_ns = wm_phase_limit_ns(&conf, s->phase), until_ns;
-        if (s->state == WM_SEEN_ENDED)
+        if (s->state == WM_SEEN_ENDED || (!everywhere && stage->ask.hosts > 0 && s->host != stage->ask.self))
             continue;
         if (s->state != WM_SEEN_ALIVE) {
             *culprit |= s->state != WM_SEEN_NEVER || !stage->joined;
@@ -98,10 +100,7 @@ static void judge(struct wm_watch *watch, struct wm_stage *stage, uint64_t now_n
     uint64_t overdue_ns = now_ns - watch->expired_ns - GRACE_NS, until_ns, elsewhere_ns;
     bool culprit, leads = wm_stage_leads(stage);
     wm_stage_look_here(stage);
-    for (int i = 0; i < stage->scene.n && stage->ask.hosts > 0; i++)
-        if (stage->scene.sight[i].host != stage->ask.self)
-            stage->scene.sight[i].state = WM_SEEN_ENDED; /* counts for nothing until it is asked */
-    until_ns = busy_until_ns(watch, stage, &culprit);
+    until_ns = busy_until_ns(watch, stage, false, &culprit);
     elsewhere_ns = stage->board.head->busy_elsewhere_ns;
     until_ns = until_ns > elsewhere_ns ? until_ns : elsewhere_ns;
     if (!culprit && until_ns > now_ns) {
@@ -113,7 +112,7 @@ static void judge(struct wm_watch *watch, struct wm_stage *stage, uint64_t now_n
     if (!stage->joined && !culprit && stage->expected > 0 && overdue_ns < 2ull * SECOND_NS)
         return; /* hosts know nothing of each other yet: first the one with a culprit */
     wm_stage_look_everywhere(stage, 0, BUDGET_NS);
-    until_ns = busy_until_ns(watch, stage, &culprit);
+    until_ns = busy_until_ns(watch, stage, true, &culprit);
     if (culprit || until_ns <= wm_now_ns())
         wm_end_by_deadline(prepare_ending(watch), !leads);
     stage->board.head->busy_elsewhere_ns = until_ns;

@@ -30,7 +30,8 @@ class Lab:
     def mpirun_start(self, ranks, *argv, env=None):
         """Ranks dealt to the hosts in blocks, as launchers do: 8 ranks on 4 hosts are 0 and 1 on h1, 2 and 3 on h2."""
         slots = -(-ranks // len(self.hosts))
-        allow_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        allow_root = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                      "OMPI_MCA_mpi_yield_when_idle": "1"}  # the hosts share few cores
         options = {"plm_rsh_agent": f"{HOST_LAB} agent {self.name}", "oob_tcp_if_include": "eth0",
                    "btl_tcp_if_include": "eth0"}
         mca = [word for name, value in options.items() for word in ("--mca", name, value)]

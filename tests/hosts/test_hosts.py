@@ -1,5 +1,8 @@
 """The lab itself: hosts that a launcher cannot tell from real ones."""
+import os
+import signal
 import subprocess
+import time
 
 
 def namespaces():
@@ -36,3 +39,66 @@ def test_a_lab_goes_down_with_what_runs_and_is_stopped_on_it(make_lab):
     lab.down()
     assert lab.name not in namespaces()
     assert program.finish(10).rc == -9
+
+
+def test_the_default_set_over_four_hosts_pairs_across_them(make_lab, wiremark, load_result, tmp_path):
+    lab = make_lab(4)
+    end = lab.mpirun(8, wiremark, "run", "--max-bytes", "64K", "--cell-time", "50ms", "--output", "r.json",
+                     env={"OMPI_MCA_btl": "tcp,vader,self"})
+    assert end.rc == 0, end.output
+    result = load_result(tmp_path / "r.json")
+    assert [rank["host"] for rank in result["world"]["ranks"]] == ["h1", "h1", "h2", "h2", "h3", "h3", "h4", "h4"]
+    assert result["coverage"]["measured"] == result["coverage"]["planned"] == len(result["cells"])
+    pairs = [cell for cell in result["cells"] if cell["bench"] in ("latency", "bandwidth")]
+    assert all((p["from"], p["to"]) == (0, 2) for cell in pairs for p in cell["pairs"])
+    assert all(cell["placement"] == "cross-host" and cell["hosts"] == 2 for cell in pairs)
+    assert all(cell["placement"] == "mixed" and cell["hosts"] == 4 for cell in result["cells"] if cell not in pairs)
+    assert "rank 0 on h1 <-> rank 2 on h2" in end.stdout
+
+
+def wait_for_cells(program, journal, count):
+    while not journal.exists() or journal.read_bytes().count(b'{"cell"') < count:
+        assert program.running(), program.stdout() + program.stderr()
+        time.sleep(0.02)
+
+
+def nobody_left(lab, seconds):
+    """No rank lives on any host any more, within a time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if all(lab.pids(host, "wiremark") == [] for host in lab.hosts):
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_host_that_is_cut_off_ends_the_run_on_both_sides(make_lab, wiremark, load_result, tmp_path):
+    lab = make_lab(4)
+    program = lab.mpirun_start(4, wiremark, "run", "allreduce", "--cell-time", "2s", "--timeout", "4s", "--output", "r.json",
+                               env={"OMPI_MCA_btl": "tcp,self"})
+    wait_for_cells(program, tmp_path / "r.json.journal", 1)
+    lab.cut("h3")
+    assert nobody_left(lab, 4 + 5 + 15), program.stderr()
+    end = program.finish(30, 5)
+    assert "host h3 (rank 2) does not answer" in end.stderr, end.stderr
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and result["coverage"]["measured"] >= 1
+    assert end.rc == 124 or end.timed_out, end.rc
+
+
+def test_a_stopped_rank_on_another_host_is_named(make_lab, wiremark, tmp_path):
+    lab = make_lab(2)
+    program = lab.mpirun_start(4, wiremark, "run", "allreduce", "--cell-time", "2s", "--timeout", "3s", "--output", "r.json",
+                               env={"OMPI_MCA_btl": "tcp,vader,self"})
+    wait_for_cells(program, tmp_path / "r.json.journal", 1)
+    os.kill(max(lab.pids("h2", "wiremark")), signal.SIGSTOP)
+    end = program.finish(60, 5)
+    assert end.rc == 124 and not end.timed_out, end.output
+    assert "on h2 is stopped" in end.stderr and "bench=allreduce" in end.stderr, end.stderr
+
+
+def test_a_lab_leaves_nothing_behind(make_lab):
+    lab = make_lab(2)
+    assert lab.name in namespaces()
+    lab.down()
+    assert lab.name not in namespaces()

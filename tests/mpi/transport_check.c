@@ -193,10 +193,13 @@ static void test_ping_pong(struct bed *b)
 {
     struct wm_schedule s = { 0 };
     fill(b, 0, world->rank, !world->rank, 5, 100000);
-    if (world->rank == 0)
-        wm_add_recv(&s, 1, out(0), 100000, WM_AFTER(wm_add_send(&s, 1, in(0), 100000, WM_NONE)));
-    else if (world->rank == 1)
-        wm_add_send(&s, 0, in(0), 100000, WM_AFTER(wm_add_recv(&s, 0, out(0), 100000, WM_NONE)));
+    if (world->rank == 0) {
+        int sent = wm_add_send(&s, 1, in(0), 100000, WM_NONE);
+        wm_add_recv(&s, 1, out(0), 100000, WM_AFTER(sent));
+    } else if (world->rank == 1) {
+        int got = wm_add_recv(&s, 0, out(0), 100000, WM_NONE);
+        wm_add_send(&s, 0, in(0), 100000, WM_AFTER(got));
+    }
     runs(b, &s, "ping-pong");
     if (world->rank < 2)
         CHECK_INT(wrong(b, 0, !world->rank, world->rank, 5, 100000), 0);

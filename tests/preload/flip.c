@@ -2,7 +2,6 @@
  * A network that flips a byte: put before the MPI with LD_PRELOAD. The WM_FLIP_AT-th message of WM_FLIP_BYTES or more
  * that this process receives has a byte changed; WM_FLIP_RANK says in which rank, by the launcher's variables.
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <mpi.h>
 #include <stdlib.h>

@@ -259,7 +259,7 @@ static void *write_cells(void *arg)
 {
     struct writer *w = arg;
     struct wm_result_cell cell;
-    for (int i = 0; w->err.code == WM_OK; i++) {
+    for (int i = 0; i < 100000 && w->err.code == WM_OK; i++) { /* the seal ends it long before */
         sample_measured(&cell, "latency", i % 100, 5);
         wm_journal_cell(w->journal, &cell, &w->err);
     }

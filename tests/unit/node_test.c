@@ -123,7 +123,7 @@ static void recorded_machines(void)
             write_file(root, &machines[i].files[k]);
         int ok = CHECK_INT(wm_node_available_bytes_at(root), machines[i].available_bytes);
         ok &= CHECK_NEAR(wm_node_cpu_quota_at(root), machines[i].quota, 1e-12);
-        ok &= CHECK_INT(wm_node_cpu_time_at(root, &time), machines[i].time.total > 0);
+        ok &= CHECK_INT(wm_node_cpu_time_at(root, &time), machines[i].time.total > 0 ? 0 : -1);
         ok &= CHECK_INT(time.total, machines[i].time.total);
         ok &= CHECK_INT(time.idle, machines[i].time.idle);
         ok &= CHECK_INT(time.steal, machines[i].time.steal);
@@ -140,7 +140,7 @@ static void this_machine(void)
     CHECK(wm_node_available_bytes() > 1 << 20);
     CHECK(wm_node_cpu_quota() >= 0);
     CHECK(cache >= 64 << 10 && cache < (size_t)16 << 30);
-    CHECK(wm_node_cpu_time(&time));
+    CHECK_INT(wm_node_cpu_time(&time), 0);
     CHECK(time.total > 0 && time.idle <= time.total && time.steal <= time.total);
 }
 

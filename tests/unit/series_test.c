@@ -6,6 +6,7 @@
 #include "src/core/random.h"
 #include "src/stats/histogram.h"
 #include "src/stats/series.h"
+#include "src/stats/spread.h"
 #include "tests/unit/check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -72,10 +73,13 @@ static void test_median_of_many(void)
     enum { N = 4096 };
     double values[N], ties[N];
     struct wm_random random = { .state = 3 };
-    for (int i = 0; i < N; i++) {
-        int other = (int)wm_random_below(&random, (uint64_t)i + 1);
+    for (int i = 0; i < N; i++)
+        values[i] = i;
+    for (int i = N - 1; i > 0; i--) {
+        uint64_t other = wm_random_below(&random, (uint64_t)i + 1);
+        double t = values[i];
         values[i] = values[other];
-        values[other] = i;
+        values[other] = t;
     }
     for (int i = 0; i < N; i++)
         ties[i] = floor(values[i] / 16);
@@ -147,12 +151,38 @@ static void test_interval_of_alternating(void)
 }
 
 /*
- * 12 blocks of 100 samples; b blocks lie wholly at 10 ns, 12 - b at 20 ns, in an order without correlation of
- * neighbours (low low high high ...): b = 6 gives a median between, excess +-50, variance (12 x 2500) (12/11) / 1200^2
- * = 1/44 = 0.0227. Lag-1 of + + - - + + - - + + - -: (1 - 1 + 1 - 1 ... + 1) / 12 = 1/12; corrected (1/12 + 1/12) /
- * (1 - 4/12) = 1/4; variance times (1 + 1/4) / (1 - 1/4) = 5/3, 0.0379; t(11) = 2.2010 gives 0.4285. Six merged blocks:
- * excess +-100, variance (6 x 10000) (6/5) / 1200^2 = 0.05; t(5) = 2.5706 gives 0.5748: over half, so no interval.
+ * 12 blocks of 100 samples, each wholly under (+50) or over (-50) the median; 1200 samples in all.
+ *   + + - - + + - - ...  12 blocks: variance (12 x 2500) (12/11) / 1200^2 = 1/44; lag-1 (6 - 5) / 12 = 1/12, corrected
+ *                        (1/12 + 1/12) / (1 - 4/12) = 1/4, times (1 + 1/4) / (1 - 1/4): 0.0379; t(11) = 2.2010: 0.4284
+ *                        6 blocks of +-100: (6 x 10000) (6/5) / 1200^2 = 0.05; t(5) = 2.5706: 0.5748
+ *   + + + - - - ...      12 blocks: lag-1 (8 - 3) / 12 = 5/12, corrected 3/4, 1/44 times 7; t(11): 0.8779
+ *                        6 blocks + 0 - + 0 -: (4 x 10000) (6/5) / 1200^2 = 1/30: 0.4693
+ *   13 x 0               as independent samples have it: 0.25 / 1300; 13 blocks t(12) = 2.1788: 0.0302
+ *                        6 blocks t(5): 0.0356
  */
+static void test_rank_spread(void)
+{
+    static const struct {
+        const char *signs;
+        double samples, want;
+        unsigned merged;
+    } cases[] = {
+        { "++--++--++--", 1200, 0.5748, 6 },
+        { "+++---+++---", 1200, 0.8779, 12 },
+        { "0000000000000", 1300, 0.03565, 6 },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        double excess[16];
+        unsigned merged = 0;
+        size_t n = strlen(cases[i].signs);
+        for (size_t k = 0; k < n; k++)
+            excess[k] = cases[i].signs[k] == '+' ? 50 : cases[i].signs[k] == '-' ? -50 : 0;
+        CHECK_NEAR(wm_rank_spread(excess, n, cases[i].samples, &merged), cases[i].want, 1e-4);
+        CHECK_INT(merged, cases[i].merged);
+    }
+}
+
+/* The first of those signs, as times: over half of the ranks to each side is no interval. */
 static void test_no_interval_from_blocks_that_disagree(void)
 {
     struct wm_series *s = open_series(0.02, 200, 1);
@@ -434,6 +464,27 @@ static int first_yes(struct wm_series *s, size_t block_samples, int from, int to
     return 0;
 }
 
+/* Single operations 1 2 3 ... ns, eight under and eight over the median in turn. After 4096 of them the blocks under
+ * the interval are pairs: each adds 1 or -1. */
+static void test_interval_after_merging(void)
+{
+    struct wm_series *s = open_series(0.02, 200, 1);
+    double excess[WM_MAX_BLOCKS / 2];
+    unsigned merged = 0;
+    for (int i = 0; i < WM_MAX_BLOCKS; i++)
+        add_one(s, i / 16 * 8 + i % 8 + 1 + (i / 8 % 2 == 0 ? 0 : WM_MAX_BLOCKS / 2));
+    for (int i = 0; i < WM_MAX_BLOCKS / 2; i++)
+        excess[i] = i / 4 % 2 == 0 ? 1 : -1;
+    double spread = wm_rank_spread(excess, WM_MAX_BLOCKS / 2, WM_MAX_BLOCKS, &merged);
+    struct wm_summary summary = summary_of(s);
+    CHECK_NEAR(summary.median_ns, WM_MAX_BLOCKS / 2 + 0.5, 0);
+    CHECK_NEAR(summary.ci95_low_ns, floor(WM_MAX_BLOCKS * (0.5 - spread)), 0);
+    CHECK_NEAR(summary.ci95_high_ns, ceil(WM_MAX_BLOCKS * (0.5 + spread)) + 1, 0);
+    CHECK_INT(summary.blocks, merged);
+    CHECK_INT(merged, 512); /* runs of eight operations are then blocks of their own */
+    wm_series_close(s);
+}
+
 static void test_looks(void)
 {
     static const struct {
@@ -553,6 +604,7 @@ int main(void)
     test_median_interval();
     test_lag1();
     test_interval_of_alternating();
+    test_rank_spread();
     test_no_interval_from_blocks_that_disagree();
     test_no_interval_from_drift();
     test_no_interval_under_12_blocks();
@@ -567,6 +619,7 @@ int main(void)
     test_reservoir_is_uniform();
     test_reservoir_is_seeded();
     test_blocks_are_merged_for_good();
+    test_interval_after_merging();
     test_looks();
     test_precision_decides();
     test_ratio_by_hand();

@@ -174,6 +174,28 @@ static void test_arms(void)
     end(&p, "table-arms.txt");
 }
 
+/* What the arms vary stands in their column: neither in the first line nor in the notes. */
+static void test_arms_of_a_setting(void)
+{
+    struct printed p;
+    begin(&p, false);
+    for (int a = 0; a < 2; a++) {
+        struct wm_ratio_point point = { 1024, 0.8, 0.79, 0.81 };
+        struct wm_table_arm arm = { a == 0 ? "window=1" : "window=64", a == 0 ? NULL : &point };
+        struct wm_result_cell c;
+        sample_measured(&c, "bandwidth", 1024, a == 0 ? 500 : 400);
+        c.n_settings = 2;
+        SET(c.settings[0].name, "window");
+        SET(c.settings[0].value, a == 0 ? "1" : "64");
+        SET(c.settings[1].name, "buffers");
+        SET(c.settings[1].value, "cold");
+        c.pairs = one_pair;
+        c.n_pairs = 1;
+        wm_table_cell(p.table, &c, &arm);
+    }
+    end(&p, "table-setting.txt");
+}
+
 static void test_marks_and_color(void)
 {
     struct printed p;
@@ -220,6 +242,7 @@ int main(void)
     test_pairs();
     test_collectives();
     test_arms();
+    test_arms_of_a_setting();
     test_marks_and_color();
     test_csv();
     return wm_tests_end();

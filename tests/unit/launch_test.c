@@ -1,0 +1,191 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "src/world/cores.h"
+#include "src/world/launch.h"
+#include "tests/unit/check.h"
+
+#define MOST_VARIABLES 10
+
+struct launch_case {
+    const char *name;
+    const char *variables[MOST_VARIABLES]; /* "NAME=value" */
+    bool launched;
+    int rank, size, local_rank, local_size;
+    const char *launcher, *job; /* job: its beginning */
+};
+
+/* clang-format off */
+static const struct launch_case cases[] = {
+    { "a shell", { 0 }, false, -1, -1, -1, -1, "", "" },
+    { "mpirun of Open MPI",
+      { "OMPI_COMM_WORLD_RANK=3", "OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_LOCAL_RANK=1",
+        "OMPI_COMM_WORLD_LOCAL_SIZE=2", "PMIX_NAMESPACE=77", "PMIX_RANK=3", "PMIX_SERVER_URI2=77.0;tcp4://h:1" },
+      true, 3, 4, 1, 2, "Open MPI", "77-" },
+    { "hydra",
+      { "PMI_RANK=0", "PMI_SIZE=8", "MPI_LOCALRANKID=0", "MPI_LOCALNRANKS=8" },
+      true, 0, 8, 0, 8, "MPICH", "hydra-" },
+    { "an sbatch script",
+      { "SLURM_JOB_ID=5", "SLURM_NTASKS=4", "SLURM_PROCID=0", "SLURM_LOCALID=0" },
+      false, -1, -1, -1, -1, "", "" },
+    { "mpirun inside an sbatch script",
+      { "SLURM_JOB_ID=5", "SLURM_NTASKS=64", "SLURM_PROCID=0", "OMPI_COMM_WORLD_RANK=1", "OMPI_COMM_WORLD_SIZE=2",
+        "OMPI_COMM_WORLD_LOCAL_RANK=1", "OMPI_COMM_WORLD_LOCAL_SIZE=2", "PMIX_NAMESPACE=9" },
+      true, 1, 2, 1, 2, "Open MPI", "9-" },
+    { "mpirun whose daemons were started by srun",
+      { "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2", "SLURM_PROCID=1", "PMI_RANK=5", "PMI_SIZE=8",
+        "MPI_LOCALRANKID=1", "MPI_LOCALNRANKS=4" },
+      true, 5, 8, 1, 4, "MPICH", "hydra-" },
+    { "srun --mpi=pmix",
+      { "SLURM_JOB_ID=12", "SLURM_STEP_ID=3", "SLURM_STEP_NUM_TASKS=7", "SLURM_PROCID=6", "SLURM_LOCALID=0",
+        "SLURM_STEP_TASKS_PER_NODE=2(x3),1", "SLURM_NODEID=3", "PMIX_RANK=6" },
+      true, 6, 7, 0, 1, "Slurm", "slurm-12.3.0" },
+    { "srun --mpi=pmi2",
+      { "SLURM_JOB_ID=12", "SLURM_STEP_ID=4", "SLURM_STEP_NUM_TASKS=7", "SLURM_PROCID=5", "SLURM_LOCALID=1",
+        "SLURM_STEP_TASKS_PER_NODE=2(x3),1", "SLURM_NODEID=2", "PMI_RANK=5", "PMI_SIZE=7" },
+      true, 5, 7, 1, 2, "Slurm", "slurm-12.4.0" },
+    { "one part of a heterogeneous step",
+      { "SLURM_STEP_ID=3", "SLURM_STEP_NUM_TASKS=7", "SLURM_PROCID=6", "SLURM_LOCALID=0", "SLURM_HET_SIZE=2" },
+      true, 6, -1, 0, -1, "Slurm", "slurm-" },
+    { "some PMIx launcher",
+      { "PMIX_RANK=2", "PMIX_NAMESPACE=job" },
+      true, 2, -1, -1, -1, "PMIx", "job-" },
+    { "words for numbers",
+      { "OMPI_COMM_WORLD_RANK=one", "OMPI_COMM_WORLD_SIZE=2", "PMI_SIZE=-4", "PMI_RANK=99999999999" },
+      false, -1, -1, -1, -1, "", "" },
+};
+/* clang-format on */
+
+/** The variables go when the next case begins: the environment holds exactly those of a case. */
+static void set_environment(const struct launch_case *c)
+{
+    clearenv();
+    for (int i = 0; i < MOST_VARIABLES && c->variables[i] != NULL; i++) {
+        char text[128];
+        char *value;
+        snprintf(text, sizeof(text), "%s", c->variables[i]);
+        value = strchr(text, '=');
+        *value++ = '\0';
+        setenv(text, value, 1);
+    }
+}
+
+static void check_launches(void)
+{
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct launch_case *c = &cases[i];
+        struct wm_launch got;
+        int failed = wm_failed;
+        set_environment(c);
+        wm_launch_read(&got);
+        CHECK_INT(got.launched, c->launched);
+        CHECK_INT(got.rank, c->rank);
+        CHECK_INT(got.size, c->size);
+        CHECK_INT(got.local_rank, c->local_rank);
+        CHECK_INT(got.local_size, c->local_size);
+        CHECK_TEXT(got.launcher, c->launcher);
+        CHECK(strncmp(got.job, c->job, strlen(c->job)) == 0);
+        CHECK((c->job[0] == '\0') == (got.job[0] == '\0'));
+        if (wm_failed != failed)
+            printf("  in the case: %s\n", c->name);
+    }
+}
+
+/* Job names come again; the launch's server tells them apart. */
+static void check_job_differs(void)
+{
+    struct wm_launch a, b;
+    set_environment(&cases[1]);
+    wm_launch_read(&a);
+    setenv("PMIX_SERVER_URI2", "77.0;tcp4://h:2", 1);
+    wm_launch_read(&b);
+    CHECK(strcmp(a.job, b.job) != 0);
+    setenv("PMIX_SERVER_URI2", "77.0;tcp4://h:1", 1);
+    wm_launch_read(&b);
+    CHECK_TEXT(b.job, a.job);
+}
+
+static void check_masks(void)
+{
+    uint64_t mask[WM_CPU_WORDS] = { 0 };
+    char text[64], small[12];
+    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "");
+    mask[0] = 0x10f;
+    mask[1] = 1;
+    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "0-3,8,64");
+    CHECK_INT(wm_cores_count(mask), 6);
+    CHECK_TEXT(wm_cores_text(mask, small, sizeof(small)), "0-3,8,64");
+    mask[1] = 0xff00000;
+    CHECK_TEXT(wm_cores_text(mask, small, sizeof(small)), "0-3,8...");
+    memset(mask, 0xff, sizeof(mask));
+    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "0-1023");
+    CHECK_INT(wm_cores_count(mask), 1024);
+    for (int i = 0; i < WM_CPU_WORDS; i++)
+        mask[i] = 0x5555555555555555u;
+    wm_cores_text(mask, text, sizeof(text));
+    CHECK(strlen(text) < sizeof(text));
+    CHECK_TEXT(text + strlen(text) - 3, "...");
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    if (CHECK(f != NULL)) {
+        fputs(text, f);
+        fclose(f);
+    }
+}
+
+struct quota_case {
+    const char *membership, *outer, *inner; /* /proc/self/cgroup; cpu.max of /a and of /a/b */
+    double cores;
+};
+
+/* A made-up /sys/fs/cgroup: the smallest limit on the way counts, wherever it stands. */
+static void check_quota(void)
+{
+    static const struct quota_case quotas[] = {
+        { "0::/a/b\n", "max 100000", "max 100000", 0 },      { "0::/a/b\n", "max 100000", "150000 100000", 1.5 },
+        { "0::/a/b\n", "200000 100000", "max 100000", 2 },   { "0::/a/b\n", "50000 100000", "150000 100000", 0.5 },
+        { "0::/a\n", "200000 100000", "100000 100000", 2 },  { "0::/\n", "200000 100000", "100000 100000", 0 },
+        { "0::/x/y\n", "200000 100000", "max 100000", 0 },   { "junk\n", "200000 100000", "max 100000", 0 },
+        { "1:name=systemd:/a/b\n", "1 1", "1 1", 0 },        { "3:cpuset:/\n2:cpu,cpuacct:/v\n", "max", "max", 3 },
+        { "2:cpuset,cpu:/v\n0::/a/b\n", "100000 100000", "max 100000", 1 },
+    };
+    char root[] = "/tmp/wiremark-cgroup-XXXXXX", path[128], membership[128];
+    if (!CHECK(mkdtemp(root) != NULL))
+        return;
+    snprintf(path, sizeof(path), "mkdir -p %s/a/b %s/cpu/v", root, root);
+    CHECK_INT(system(path), 0);
+    snprintf(path, sizeof(path), "%s/cpu/v/cpu.cfs_quota_us", root);
+    write_file(path, "300000\n");
+    snprintf(path, sizeof(path), "%s/cpu/v/cpu.cfs_period_us", root);
+    write_file(path, "100000\n");
+    snprintf(membership, sizeof(membership), "%s/membership", root);
+    for (size_t i = 0; i < sizeof(quotas) / sizeof(quotas[0]); i++) {
+        write_file(membership, quotas[i].membership);
+        snprintf(path, sizeof(path), "%s/a/cpu.max", root);
+        write_file(path, quotas[i].outer);
+        snprintf(path, sizeof(path), "%s/a/b/cpu.max", root);
+        write_file(path, quotas[i].inner);
+        CHECK_NEAR(wm_cores_quota(membership, root), quotas[i].cores, 1e-9);
+    }
+    CHECK_NEAR(wm_cores_quota("/nowhere", root), 0, 0);
+    snprintf(path, sizeof(path), "rm -r %s", root);
+    CHECK_INT(system(path), 0);
+}
+
+int main(void)
+{
+    char *path = strdup(getenv("PATH") != NULL ? getenv("PATH") : "/bin:/usr/bin");
+    struct wm_cores here;
+    check_launches();
+    check_job_differs();
+    setenv("PATH", path, 1);
+    free(path);
+    check_masks();
+    check_quota();
+    wm_cores_read(&here);
+    CHECK(wm_cores_count(here.mask) >= 1);
+    return wm_tests_end();
+}
