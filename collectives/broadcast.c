@@ -4,7 +4,7 @@
 #include "collectives/tree.h"
 
 /* A chunk goes on to the next rank while the following ones arrive. */
-enum { CHUNK_BYTES = 128 << 10, AHEAD = 8 /* receives posted before their turn */ };
+enum { CHUNK_BYTES = 512 << 10, AHEAD = 8 /* receives posted before their turn */ };
 
 static int native(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {

@@ -156,7 +156,7 @@ static int pack_and_send(const struct wm_exchange *x, int bit, int sent, const s
     size_t bytes = 0;
 
     for (int d = bit; d < n; d++) {
-        size_t part = d & bit ? held_bytes(x, r, d, bit) : 0;
+        size_t part = (d & bit) != 0 ? held_bytes(x, r, d, bit) : 0;
         if (part == 0)
             continue;
         int packed = wm_add_copy(out, wm_in_area(WM_WORK, bytes), held[d].at, part, wm_after(held[d].arrived));

@@ -3,10 +3,13 @@ const char *__asan_default_options(void);
 const char *__lsan_default_options(void);
 const char *__lsan_default_suppressions(void);
 
-/* The fast unwinder loses itself in libraries without frame pointers, and a leak without its callers is not matched. */
+/*
+ * The fast unwinder loses itself in libraries without frame pointers, and a leak without its callers is not matched.
+ * A refused allocation is an answer that our code handles, as without the sanitizer.
+ */
 const char *__asan_default_options(void)
 {
-    return "fast_unwind_on_malloc=0";
+    return "fast_unwind_on_malloc=0:allocator_may_return_null=1";
 }
 
 /* Tests read what a rank says. */

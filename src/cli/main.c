@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -80,6 +81,7 @@ int main(int argc, char **argv)
     struct wm_launch launch;
     const struct wm_command *command = argc > 1 ? find(argv[1]) : NULL;
     wm_launch_read(&launch);
+    signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error, not an end */
     if (launch.rank <= 0 || (command != NULL && command->ranks))
         return dispatch(argc, argv);
     be_silent();

@@ -86,6 +86,9 @@ mpi_fail(struct wm_err *err, enum wm_code code, int rc, const char *call, const 
     MPI_Error_class(rc, &class);
     MPI_Error_string(rc, text, &n);
     text[strcspn(text, "\n")] = '\0';
+    char *stack = strstr(text, ", error stack"); /* MPICH: its lines would follow */
+    if (stack != NULL)
+        *stack = '\0';
     wm_fail(err, code, call, class, "%s", what);
     if (first)
         snprintf(err->native_text, sizeof(err->native_text), "%.*s", (int)sizeof(err->native_text) - 1, text);
@@ -620,6 +623,13 @@ static int bind_alltoallv(struct mpi_coll *c, const struct wm_coll *coll, struct
     return small ? WM_OK : bind_large_alltoallv(c, coll, err);
 }
 
+static int bind_elements(struct mpi_coll *c, const struct wm_coll *coll, enum wm_dtype type, struct wm_err *err)
+{
+    if (find_type(type, &c->type, err) != WM_OK)
+        return err->code;
+    return coll->kind == WM_COLL_ALLTOALLV ? bind_alltoallv(c, coll, err) : bind_count(c, coll->count, err);
+}
+
 static void mpi_unbind_coll(struct wm_ep *ep, void *handle)
 {
     struct mpi_coll *c = handle;
@@ -666,9 +676,7 @@ static int mpi_bind_coll(struct wm_ep *ep, const struct wm_coll *coll, enum wm_d
     c->op = find_op(op);
     choose_buffers(c, coll, ep->world->rank);
     if (rc == WM_OK && coll->kind != WM_COLL_BARRIER)
-        rc = find_type(type, &c->type, err);
-    if (rc == WM_OK)
-        rc = coll->kind == WM_COLL_ALLTOALLV ? bind_alltoallv(c, coll, err) : bind_count(c, coll->count, err);
+        rc = bind_elements(c, coll, type, err);
     if (rc != WM_OK) {
         mpi_unbind_coll(ep, c);
         return rc;

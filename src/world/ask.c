@@ -55,10 +55,14 @@ static int allocate(struct wm_ask *ask, const struct wm_world *world, struct wm_
     ask->host = calloc(hosts, sizeof(*ask->host));
     ask->member = calloc(ranks, sizeof(*ask->member));
     ask->port = calloc(ranks, sizeof(*ask->port));
+    ask->pid = calloc(ranks, sizeof(*ask->pid));
+    ask->refused = calloc(ranks, sizeof(*ask->refused));
+    ask->silent = calloc(ranks, sizeof(*ask->silent));
     ask->inbox = calloc(ranks, sizeof(*ask->inbox));
     ask->poll = calloc(hosts + 1, sizeof(*ask->poll));
     ask->polled = calloc(hosts + 1, sizeof(*ask->polled));
-    if (!ask->host || !ask->member || !ask->port || !ask->inbox || !ask->poll || !ask->polled)
+    if (!ask->host || !ask->member || !ask->port || !ask->pid || !ask->refused || !ask->silent || !ask->inbox ||
+        !ask->poll || !ask->polled)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "no memory for the watchdog of %zu ranks", ranks);
     return WM_OK;
 }
@@ -85,6 +89,7 @@ static void enter(struct wm_ask *ask, const struct wm_world *world, const struct
     int at = 0;
     for (int r = 0; r < world->size; r++) {
         ask->port[r] = all[r].port;
+        ask->pid[r] = world->places[r].pid;
         ask->host[world->places[r].host_index].ranks++;
     }
     for (int h = 0; h < world->hosts; h++) {
@@ -125,6 +130,9 @@ void wm_ask_close(struct wm_ask *ask)
     free(ask->host);
     free(ask->member);
     free(ask->port);
+    free(ask->pid);
+    free(ask->refused);
+    free(ask->silent);
     free(ask->inbox);
     free(ask->poll);
     free(ask->polled);
@@ -205,7 +213,8 @@ static bool call_next(struct wm_ask *ask, struct wm_ask_host *h)
     turn = h->tries / h->addresses;
     way = h->tries % h->addresses;
     to.sin_addr = h->address[way];
-    to.sin_port = ask->port[ask->member[h->first + (turn + way) % h->ranks]];
+    h->called = h->first + (turn + way) % h->ranks;
+    to.sin_port = ask->port[ask->member[h->called]];
     h->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (h->fd < 0)
         return false;
@@ -213,7 +222,8 @@ static bool call_next(struct wm_ask *ask, struct wm_ask_host *h)
     h->got_bytes = 0;
     h->connecting = true;
     if (connect(h->fd, (struct sockaddr *)&to, sizeof(to)) != 0 && errno != EINPROGRESS) {
-        h->refused += errno == ECONNREFUSED;
+        if (errno == ECONNREFUSED)
+            ask->refused[h->called]++;
         hang_up(h);
     }
     return true;
@@ -227,7 +237,8 @@ static void request(const struct wm_ask *ask, struct wm_ask_host *h, uint32_t ov
     getsockopt(h->fd, SOL_SOCKET, SO_ERROR, &error, &bytes);
     memcpy(m.token, ask->token, sizeof(m.token));
     h->connecting = false;
-    h->refused += error == ECONNREFUSED;
+    if (error == ECONNREFUSED)
+        ask->refused[h->called]++;
     if (error != 0 || send(h->fd, &m, sizeof(m), MSG_NOSIGNAL) != (ssize_t)sizeof(m))
         hang_up(h);
 }
@@ -281,20 +292,41 @@ static void converse(struct wm_ask *ask, const struct wm_board *board, struct wm
     }
 }
 
+/** Of a host that has not answered: what its kernel says of one process. */
+static enum wm_sight_state seen_from_afar(const struct wm_ask *ask, const struct wm_ask_host *h, int k)
+{
+    if (ask->silent[k])
+        return WM_SEEN_STOPPED;
+    return h->addresses > 0 && ask->refused[k] == h->addresses ? WM_SEEN_GONE : WM_SEEN_NOTHING;
+}
+
 static void take_answers(const struct wm_ask *ask, struct wm_sight *sight)
 {
     for (int i = 0; i < ask->hosts; i++) {
         const struct wm_ask_host *h = &ask->host[i];
-        bool gone = h->tries > 0 && h->refused == h->addresses * h->ranks;
         for (int k = h->first; k < h->first + h->ranks && i != ask->self; k++) {
-            struct wm_sight *s = &sight[ask->member[k]];
+            int32_t rank = ask->member[k];
             if (h->answered)
-                *s = ask->inbox[k];
+                sight[rank] = ask->inbox[k];
             else
-                *s = (struct wm_sight){ .state = gone ? WM_SEEN_GONE : WM_SEEN_NOTHING };
-            s->rank = ask->member[k];
-            s->host = i;
+                sight[rank] = (struct wm_sight){ .state = seen_from_afar(ask, h, k),
+                                                 .pid = ask->pid[rank],
+                                                 .alive_age_ms = WM_AGE_UNKNOWN,
+                                                 .moved_age_ms = WM_AGE_UNKNOWN };
+            sight[rank].rank = rank;
+            sight[rank].host = i;
         }
+    }
+}
+
+/** The time of a round is over. */
+static void give_up(struct wm_ask *ask)
+{
+    for (int i = 0; i < ask->hosts; i++) {
+        struct wm_ask_host *h = &ask->host[i];
+        if (h->fd >= 0 && !h->connecting)
+            ask->silent[h->called] = 1;
+        hang_up(h);
     }
 }
 
@@ -305,16 +337,17 @@ void wm_ask_all(struct wm_ask *ask, const struct wm_board *board, struct wm_boar
     bool open = true;
     for (int i = 0; i < ask->hosts; i++) {
         ask->host[i].answered = i == ask->self;
-        ask->host[i].tries = ask->host[i].refused = 0;
+        ask->host[i].tries = 0;
     }
+    memset(ask->refused, 0, (size_t)ask->ranks);
+    memset(ask->silent, 0, (size_t)ask->ranks);
     while (open && (now_ns = wm_now_ns()) < end_ns) {
         open = false;
         for (int i = 0; i < ask->hosts; i++)
             if (!ask->host[i].answered && call_next(ask, &ask->host[i]))
                 open = true;
         converse(ask, board, own, over, now_ns + round_ns < end_ns ? now_ns + round_ns : end_ns);
-        for (int i = 0; i < ask->hosts; i++)
-            hang_up(&ask->host[i]);
+        give_up(ask);
     }
     take_answers(ask, sight);
 }

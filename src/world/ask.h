@@ -27,8 +27,9 @@ struct wm_ask_host {
     int first, ranks; /* its part of `member` and `inbox` */
     /* of the inquiry under way */
     int fd;
+    int called; /* index in `member` of the process that fd leads to */
     bool connecting, answered;
-    int tries, refused;
+    int tries;
     size_t got_bytes;
     struct wm_ask_message head;
 };
@@ -41,6 +42,9 @@ struct wm_ask {
     struct wm_ask_host *host;
     int32_t *member;        /* ranks, host by host */
     in_port_t *port;        /* by rank, in network order */
+    int32_t *pid;           /* by rank */
+    uint8_t *refused;       /* like member: addresses at which its port is closed */
+    uint8_t *silent;        /* like member: its kernel took the call, the process said nothing */
     struct wm_sight *inbox; /* host by host */
     struct pollfd *poll;    /* hosts + 1 */
     int *polled;            /* host of each poll entry */
@@ -58,8 +62,8 @@ void wm_ask_serve(struct wm_ask *ask, const struct wm_board *board);
  * @param over       0, or an exit status: tells that the run is over
  * @param own        this process's line, kept alive meanwhile
  * @param budget_ns  for all; one try takes at most round_ns
- * @param sight      out, by rank: of other hosts' ranks; WM_SEEN_NOTHING where nobody answered, WM_SEEN_GONE where
- *                   every process's port is closed
+ * @param sight      out, by rank: of other hosts' ranks; where nobody of a host answered: WM_SEEN_GONE if the
+ *                   process's port is closed, WM_SEEN_STOPPED if it is open and mute, else WM_SEEN_NOTHING
  */
 void wm_ask_all(struct wm_ask *ask, const struct wm_board *board, struct wm_board_line *own, uint32_t over,
                 uint64_t budget_ns, uint64_t round_ns, struct wm_sight *sight);

@@ -51,8 +51,8 @@ int wm_board_shared(const char *name, int lines, struct wm_board *out, struct wm
     else
         errno = rc;
     if (memory == MAP_FAILED) {
-        wm_fail_errno(err, rc != 0 ? "posix_fallocate" : "mmap", "no room for %zu bytes of the progress board in /dev/shm",
-                      bytes_of(lines));
+        wm_fail_errno(err, rc != 0 ? "posix_fallocate" : "mmap",
+                      "no room for %zu bytes of the progress board in /dev/shm", bytes_of(lines));
         shm_unlink(name);
     } else {
         use(out, memory, lines, name);

@@ -25,7 +25,7 @@ struct wm_board_line {
 };
 
 struct wm_board_head {
-    _Alignas(64) _Atomic uint32_t over;  /* 0, or the exit status of a run that has been explained: leave quietly */
+    _Alignas(64) _Atomic uint32_t over; /* 0, or the exit status of a run that has been explained: leave quietly */
     _Atomic uint64_t busy_elsewhere_ns; /* until then ranks on other hosts are within their deadlines */
 };
 
@@ -64,8 +64,9 @@ struct wm_sight {
     int32_t host; /* index */
     int32_t pid;  /* 0 = not known */
     uint32_t state, phase, cell, block;
-    uint32_t alive_age_ms, moved_age_ms;
+    uint32_t alive_age_ms, moved_age_ms; /* WM_AGE_UNKNOWN: it could not be asked */
 };
+#define WM_AGE_UNKNOWN UINT32_MAX
 
 void wm_board_look(const struct wm_board *board, int line, uint64_t now_ns, struct wm_sight *out);
 

@@ -97,8 +97,8 @@ static int reduce(const struct wm_world *world, uint64_t *values, size_t n, MPI_
         return WM_OK;
     for (size_t at = 0; at < n; at += piece(n - at)) {
         MPI_Request request;
-        int rc = MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)piece(n - at), MPI_UINT64_T, op, wm_comm(world),
-                                &request);
+        int rc =
+            MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)piece(n - at), MPI_UINT64_T, op, wm_comm(world), &request);
         rc = finish(world, rc, &request, wait, "MPI_Iallreduce", err);
         if (rc != WM_OK)
             return rc;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-
 static bool has(const uint64_t mask[WM_CPU_WORDS], int cpu)
 {
     return cpu < WM_CPU_WORDS * 64 && (mask[cpu / 64] >> (cpu % 64) & 1) != 0;

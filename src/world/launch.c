@@ -56,8 +56,7 @@ static int process_read(int pid, struct process *out)
         return -1;
     snprintf(out->name, sizeof(out->name), "%.*s", (int)(shut - open - 1), open + 1);
     /* state, parent, then 17 fields (group ... itrealvalue), then the start */
-    return sscanf(shut + 1,
-                  " %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+    return sscanf(shut + 1, " %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
                   &out->parent, &out->start) == 2
                ? 0
                : -1;

@@ -9,7 +9,7 @@
 #define MOST_GROUPS 24 /* lines of a report; the rest is counted */
 
 static const char *const phase_names[WM_PHASES] = {
-    [WM_PHASE_START] = "MPI_Init", [WM_PHASE_OPEN] = "open",     [WM_PHASE_WARMUP] = "warm-up",
+    [WM_PHASE_START] = "MPI_Init",  [WM_PHASE_OPEN] = "open",     [WM_PHASE_WARMUP] = "warm-up",
     [WM_PHASE_MEASURE] = "measure", [WM_PHASE_VERIFY] = "verify", [WM_PHASE_RECORD] = "record",
     [WM_PHASE_END] = "end",
 };
@@ -112,14 +112,18 @@ static void say_alive(const struct wm_scene *scene, const struct group *g, const
         wm_lines_add(out, " of %s", cell);
 }
 
-static void say_process(const struct wm_sight *s, bool with_age, struct wm_lines *out)
+/** " (no sign of life for 63 s; process 4711)", as far as it is known. */
+static void say_process(const struct wm_sight *s, bool one, struct wm_lines *out)
 {
-    if (with_age && s->pid > 0)
-        wm_lines_add(out, " (no sign of life for %.3g s; process %d)", s->alive_age_ms / 1e3, s->pid);
-    else if (with_age)
-        wm_lines_add(out, " (no sign of life for %.3g s)", s->alive_age_ms / 1e3);
-    else if (s->pid > 0)
-        wm_lines_add(out, " (process %d)", s->pid);
+    bool stopped = s->state == WM_SEEN_STOPPED, pid = one && s->pid > 0;
+    if (stopped && s->alive_age_ms == WM_AGE_UNKNOWN)
+        wm_lines_add(out, " (the host answers, the process does not");
+    else if (stopped)
+        wm_lines_add(out, " (no sign of life for %.3g s", s->alive_age_ms / 1e3);
+    if (pid)
+        wm_lines_add(out, "%sprocess %d", stopped ? "; " : " (", s->pid);
+    if (stopped || pid)
+        wm_lines_add(out, ")");
 }
 
 static void say_group(const struct wm_scene *scene, const struct group *g, const struct wm_sight *told,
@@ -127,9 +131,6 @@ static void say_group(const struct wm_scene *scene, const struct group *g, const
 {
     const struct wm_sight *s = g->first;
     const char *plural = g->ranks > 1 ? "s" : "", *are = g->ranks > 1 ? "are" : "is";
-    struct wm_sight shown = *s;
-    if (g->ranks > 1)
-        shown.pid = 0; /* of the first only */
     if (s->state == WM_SEEN_NOTHING) {
         wm_lines_add(out, "host %s (rank%s %s) does not answer", scene->host[s->host], plural, g->list);
         return;
@@ -143,7 +144,7 @@ static void say_group(const struct wm_scene *scene, const struct group *g, const
         wm_lines_add(out, " never came to MPI_Init");
     } else {
         wm_lines_add(out, " %s %s", are, s->state == WM_SEEN_GONE ? "gone" : "stopped");
-        say_process(&shown, s->state == WM_SEEN_STOPPED, out);
+        say_process(s, g->ranks == 1, out);
     }
 }
 

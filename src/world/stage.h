@@ -12,8 +12,8 @@
 
 struct wm_stage {
     struct wm_board board;
-    int own;  /* this process's line */
-    int rank; /* in the run; -1 = not known yet */
+    int own;      /* this process's line */
+    int rank;     /* in the run; -1 = not known yet */
     int expected; /* local ranks that must come; 0 = the launcher did not say */
     bool joined;
     struct wm_scene scene;

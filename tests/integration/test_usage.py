@@ -89,3 +89,17 @@ def test_plan_shows_cells_memory_and_time_for_a_cluster(wiremark, start):
     end = start([wiremark, "plan", "latency", "alltoall", "--ranks", "16", "--hosts", "2", "--max-bytes", "64K"]).finish(60)
     assert end.rc == 0, end.output
     assert "17" in end.stdout and "4 sizes left out" in end.stdout and "8 ranks" in end.stdout
+
+
+@pytest.mark.parametrize("words, status", [(["run", "bandwith"], 2), (["lits"], 2), (["recover", "gone.journal"], 3),
+                                           (["run", "allreduce", "--dtype", "half", "--bytes", "8"], 3),
+                                           (["run", "latency", "--transport", "sim", "--sim-fault", "flip", "--sim-fault-rank",
+                                             "1", "--bytes", "8"], 1),
+                                           (["run", "latency", "--bytes", "8"], 0)])
+def test_all_ranks_end_with_the_same_status(wiremark, mpirun, tmp_path, words, status):
+    """A shell in between keeps each rank's status from the launcher, which ends all when one fails."""
+    script = tmp_path / "keep.sh"
+    script.write_text(f'#!/bin/sh\n{wiremark} "$@"\necho $? >"status.${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}"\n')
+    script.chmod(0o755)
+    mpirun(3, script, *words)
+    assert [(tmp_path / f"status.{rank}").read_text().strip() for rank in range(3)] == [str(status)] * 3

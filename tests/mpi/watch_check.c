@@ -1,13 +1,9 @@
 /**
- * Started by mpirun -n N: watch_check MODE [RANK] [TIMEOUT_S [OPEN_TIMEOUT_S]] gets into trouble as told; who started it
- * looks at the exit status and the words on stderr.
- *   start RANK     stops before MPI_Init
- *   stop RANK      stops in a cell, the others wait for it inside MPI
- *   kill RANK      is killed there
- *   absent RANK    lives, and never comes to where the others wait
- *   poll RANK      stops; the others poll the flag, give up and meet again
- *   idle RANK      waits longer than the deadline while the others work: nothing may happen
- *   well           ends in good order
+ * Started by mpirun -n N: watch_check MODE [RANK] [TIMEOUT_S [OPEN_TIMEOUT_S]] gets into trouble as told; who started
+ * it looks at the exit status and the words on stderr. start RANK     stops before MPI_Init stop RANK      stops in a
+ * cell, the others wait for it inside MPI kill RANK      is killed there absent RANK    lives, and never comes to where
+ * the others wait poll RANK      stops; the others poll the flag, give up and meet again idle RANK      waits longer
+ * than the deadline while the others work: nothing may happen well           ends in good order
  */
 #include <signal.h>
 #include <stdlib.h>

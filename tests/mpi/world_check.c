@@ -38,7 +38,7 @@ static unsigned char byte_of(int rank, size_t i)
 static void check_bcast(const struct wm_world *w, enum wm_wait wait, size_t bytes, struct wm_err *err)
 {
     unsigned char *data = calloc(bytes, 1);
-    for (int root = 0; root < w->size; root += w->size > 4 ? 3 : 1) {
+    for (int root = 0; root<w->size; root += w->size> 4 ? 3 : 1) {
         size_t wrong = 0;
         for (size_t i = 0; i < bytes; i++)
             data[i] = w->rank == root ? byte_of(root, i) : 0;

@@ -139,19 +139,30 @@ static const char *cell_name(void *arg, uint32_t cell)
 
 static struct wm_sight seen(int rank, int host, enum wm_sight_state state, uint32_t phase, uint32_t block)
 {
-    return (struct wm_sight){ .rank = rank, .host = host, .state = state, .phase = phase, .cell = 3, .block = block,
-                              .pid = 4000 + rank, .alive_age_ms = 63000 };
+    return (struct wm_sight){ .rank = rank,
+                              .host = host,
+                              .state = state,
+                              .phase = phase,
+                              .cell = 3,
+                              .block = block,
+                              .pid = 4000 + rank,
+                              .alive_age_ms = 63000 };
 }
 
 static void check_report(void)
 {
     char hosts[4][64] = { "h1", "h2", "h3", "h4" }, name[] = "latency mpi 8 B", text[4096], where[128];
     struct wm_sight s[] = {
-        seen(0, 0, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),  seen(1, 1, WM_SEEN_STOPPED, WM_PHASE_MEASURE, 7),
-        seen(2, 2, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),  seen(3, 0, WM_SEEN_GONE, WM_PHASE_MEASURE, 7),
-        seen(4, 1, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),  seen(5, 2, WM_SEEN_ENDED, WM_PHASE_END, 0),
-        seen(6, 3, WM_SEEN_NOTHING, 0, 0),               seen(7, 3, WM_SEEN_NOTHING, 0, 0),
-        seen(8, 1, WM_SEEN_ALIVE, WM_PHASE_OPEN, 0),     seen(9, 2, WM_SEEN_ALIVE, WM_PHASE_VERIFY, 2),
+        seen(0, 0, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),
+        seen(1, 1, WM_SEEN_STOPPED, WM_PHASE_MEASURE, 7),
+        seen(2, 2, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),
+        seen(3, 0, WM_SEEN_GONE, WM_PHASE_MEASURE, 7),
+        seen(4, 1, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),
+        seen(5, 2, WM_SEEN_ENDED, WM_PHASE_END, 0),
+        seen(6, 3, WM_SEEN_NOTHING, 0, 0),
+        seen(7, 3, WM_SEEN_NOTHING, 0, 0),
+        seen(8, 1, WM_SEEN_ALIVE, WM_PHASE_OPEN, 0),
+        seen(9, 2, WM_SEEN_ALIVE, WM_PHASE_VERIFY, 2),
         seen(10, 1, WM_SEEN_STOPPED, WM_PHASE_OPEN, 0),
     };
     struct wm_scene scene = { s, 11, hosts, 4, cell_name, name };
@@ -172,6 +183,9 @@ static void check_report(void)
     CHECK_TEXT(wm_report_culprit(&scene, false, text, sizeof(text)), "host h4 (ranks 6-7) does not answer");
     CHECK_TEXT(wm_report_culprit(&scene, true, text, sizeof(text)),
                "rank 1 on h2 is stopped (no sign of life for 63 s; process 4001)");
+    s[1].alive_age_ms = WM_AGE_UNKNOWN;
+    CHECK_TEXT(wm_report_culprit(&scene, true, text, sizeof(text)),
+               "rank 1 on h2 is stopped (the host answers, the process does not; process 4001)");
     scene.n = 1;
     CHECK_TEXT(wm_report_culprit(&scene, true, text, sizeof(text)), "");
 }
@@ -248,9 +262,12 @@ struct stranger_case {
 static void check_strangers(void)
 {
     static const struct stranger_case cases[] = {
-        { 0xab, 2, 0, sizeof(struct wm_ask_message), 3, 0 },    { 0xac, 2, 124, sizeof(struct wm_ask_message), 0, 0 },
-        { 0xab, 1, 124, sizeof(struct wm_ask_message), 0, 0 },  { 0xab, 2, 0, 5, 0, 0 },
-        { 0xab, 2, 0, 0, 0, 0 },                                { 0xab, 2, 124, sizeof(struct wm_ask_message), 3, 124 },
+        { 0xab, 2, 0, sizeof(struct wm_ask_message), 3, 0 },
+        { 0xac, 2, 124, sizeof(struct wm_ask_message), 0, 0 },
+        { 0xab, 1, 124, sizeof(struct wm_ask_message), 0, 0 },
+        { 0xab, 2, 0, 5, 0, 0 },
+        { 0xab, 2, 0, 0, 0, 0 },
+        { 0xab, 2, 124, sizeof(struct wm_ask_message), 3, 124 },
     };
     struct wm_board board = { 0 };
     struct wm_err err = { 0 };
@@ -306,18 +323,30 @@ static pid_t answering_host(int fd, int self, const uint8_t token[16], int rank)
     return pid;
 }
 
-/* Host 0 asks; of host 1 the second process answers, 2 is deaf, 3 has no process left, 4 is somebody else. */
+/* Host 0 asks; of host 1 the second process answers, 2 takes calls and is mute, 3 has no process left, 4 is somebody
+ * else. */
 static void check_asking(void)
 {
     enum { HOSTS = 5, RANKS = 9 };
-    int32_t member[RANKS];
+    int32_t member[RANKS], pid[RANKS];
+    uint8_t refused[RANKS], silent[RANKS];
     in_port_t port[RANKS] = { 0 };
     struct wm_ask_host host[HOSTS] = { 0 };
     struct wm_sight inbox[RANKS], sight[RANKS];
     struct pollfd polls[HOSTS + 1];
     int polled[HOSTS + 1], fd[RANKS];
-    struct wm_ask ask = { .listener = -1, .hosts = HOSTS, .ranks = RANKS, .host = host, .member = member,
-                          .port = port, .inbox = inbox, .poll = polls, .polled = polled };
+    struct wm_ask ask = { .listener = -1,
+                          .hosts = HOSTS,
+                          .ranks = RANKS,
+                          .host = host,
+                          .member = member,
+                          .port = port,
+                          .pid = pid,
+                          .refused = refused,
+                          .silent = silent,
+                          .inbox = inbox,
+                          .poll = polls,
+                          .polled = polled };
     struct wm_board board = { 0 };
     struct wm_err err = { 0 };
     pid_t friend, stranger;
@@ -325,6 +354,7 @@ static void check_asking(void)
     memset(sight, 0xff, sizeof(sight));
     for (int r = 0; r < RANKS; r++) {
         member[r] = r;
+        pid[r] = 4000 + r;
         fd[r] = listener(&port[r]);
     }
     for (int h = 0; h < HOSTS; h++) {
@@ -342,8 +372,10 @@ static void check_asking(void)
     CHECK_INT(sight[1].state, WM_SEEN_ALIVE);
     CHECK_INT(sight[2].state, WM_SEEN_NEVER);
     CHECK_INT(sight[2].host, 1);
-    CHECK_INT(sight[3].state, WM_SEEN_NOTHING);
+    CHECK_INT(sight[3].state, WM_SEEN_STOPPED);
     CHECK_INT(sight[3].rank, 3);
+    CHECK_INT(sight[3].pid, 4003);
+    CHECK_INT(sight[3].alive_age_ms, WM_AGE_UNKNOWN);
     CHECK_INT(sight[4].host, 2);
     CHECK_INT(sight[5].state, WM_SEEN_GONE);
     CHECK_INT(sight[6].state, WM_SEEN_GONE);

@@ -218,10 +218,14 @@ struct running {
 static void be_rank(int number, int rank, int said, int ready)
 {
     const struct play *play = &plays[number];
-    struct wm_launch launch = { .launched = true, .rank = rank, .size = play->ranks, .local_rank = rank,
-                                .local_size = play->ranks };
-    struct wm_watch_conf conf = { .open_timeout_ns = 400000000, .timeout_ns = (uint64_t)(play->timeout_s * 1e9),
-                                  .cell_name = cell_name, .last_words = last_words, .arg = (void *)(uintptr_t)play };
+    struct wm_launch launch = {
+        .launched = true, .rank = rank, .size = play->ranks, .local_rank = rank, .local_size = play->ranks
+    };
+    struct wm_watch_conf conf = { .open_timeout_ns = 400000000,
+                                  .timeout_ns = (uint64_t)(play->timeout_s * 1e9),
+                                  .cell_name = cell_name,
+                                  .last_words = last_words,
+                                  .arg = (void *)(uintptr_t)play };
     struct wm_watch *watch = NULL;
     struct wm_err err = { 0 };
     prctl(PR_SET_PDEATHSIG, SIGKILL);
