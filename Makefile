@@ -62,7 +62,7 @@ define keep
 endef
 
 # Goals below start make again where they need a build; only a build looks for components.
-ifneq ($(if $(MAKECMDGOALS),$(filter all tests install $(BUILD)/%,$(MAKECMDGOALS)),all),)
+ifneq ($(if $(MAKECMDGOALS),$(filter all tests install readme $(BUILD)/%,$(MAKECMDGOALS)),all),)
 include $(BUILD)/config.mk
 -include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=))
 endif

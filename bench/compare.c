@@ -221,13 +221,20 @@ static struct turn block_turn(const struct wm_comparison *c, const struct wm_arm
 /* Samples of a turn as seen by all: the slowest rank of each; the tail tells failures and how far starts lay apart. */
 enum { TAIL_CODE, TAIL_START, TAIL_START_COMPLEMENT, TAIL };
 
+/* This arm's data in the buffers. Where peers put or get, nobody may begin before all are ready. */
+static int own_buffers(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
+{
+    if (c->owner == arm - c->arm || arm->endpoint->is->transport->moves_nothing)
+        return WM_OK;
+    c->owner = (int)(arm - c->arm);
+    wm_arm_fill(arm, c->bench, story);
+    return arm->spec->bench->shared != 0 ? wm_world_agree(c->members, waits(arm), story) : (int)story->code;
+}
+
 static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn, struct wm_err *story)
 {
-    int code = WM_OK;
     *story = (struct wm_err){ .rank = -1 };
-    if (arm->part && c->owner != arm - c->arm && !arm->endpoint->is->transport->moves_nothing)
-        code = wm_arm_fill(arm, c->bench, story);
-    c->owner = (int)(arm - c->arm);
+    int code = own_buffers(c, arm, story);
     if (code == WM_OK && arm->part)
         code = wm_loop_run(&arm->loop, turn->warm);
     wm_watch_progress(c->watch);

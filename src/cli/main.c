@@ -49,10 +49,10 @@ static const struct wm_command *find(const char *name)
 
 static int unknown(const char *name)
 {
-    const char *names[16] = { NULL };
+    const char *names[sizeof(wm_commands) / sizeof(*wm_commands)] = { NULL };
     char hint[128];
     struct wm_err err = { .rank = -1 };
-    for (int i = 0; i < 15 && wm_commands[i] != NULL; i++)
+    for (size_t i = 0; wm_commands[i] != NULL; i++)
         names[i] = wm_commands[i]->name;
     wm_fail(&err, WM_EUSAGE, "", 0, "unknown subcommand '%s'%s; wiremark help shows all", name,
             wm_did_you_mean(hint, sizeof(hint), name, names));
