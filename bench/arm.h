@@ -3,20 +3,11 @@
 #define WM_BENCH_ARM_H
 
 #include "bench/build.h"
+#include "bench/endpoint.h"
 #include "bench/loop.h"
 #include "bench/noise.h"
 #include "bench/verify.h"
 #include "src/stats/series.h"
-
-/* A transport of the run, open from its first cell to its last. */
-struct wm_endpoint {
-    const struct wm_plan_transport *is;
-    struct wm_ep *ep;
-    struct wm_attached attached;
-    struct wm_program *barrier;
-    enum wm_code lost; /* WM_OK, or why its cells cannot run any more */
-    char lost_reason[512];
-};
 
 /* What the arms of a run share on this rank. */
 struct wm_bench {

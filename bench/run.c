@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "bench/compare.h"
+#include "bench/ratios.h"
 #include "bench/record.h"
 #include "src/core/units.h"
 #include "src/topo/node.h"
-
-enum { SLOTS = 128 };
 
 /* One run on one rank. */
 struct run {
@@ -76,69 +75,6 @@ static void close_memory(struct run *run)
             run->bench.buf[a].mem->free(&run->bench.buf[a]);
 }
 
-/* ---- endpoints ---- */
-
-static int open_barrier(struct run *run, struct wm_endpoint *e, struct wm_err *err)
-{
-    struct wm_schedule s = { 0 };
-    struct wm_bind bind = { .transport = e->is->transport, .ep = e->ep, .attached = &e->attached, .mem = &wm_mem_host };
-    wm_build_barrier(run->world->rank, run->world->size, &s);
-    if (wm_schedule_ok(&s) != WM_OK)
-        wm_fail(err, WM_ENOMEM, "realloc", 0, "schedule of the barrier");
-    else if (wm_program_open(&s, &bind, &e->barrier, err) == WM_OK)
-        e->barrier->next = e->barrier;
-    wm_schedule_free(&s);
-    return err->code;
-}
-
-static void lose(struct wm_endpoint *e, const struct wm_err *err)
-{
-    e->lost = err->code;
-    snprintf(e->lost_reason, sizeof(e->lost_reason), "%s could not be opened: %.300s%s%s", e->is->transport->name,
-             err->what, err->native_text[0] ? ": " : "", err->native_text);
-}
-
-/* Collective over the world. A transport that cannot be opened costs its cells, not the run. */
-static int open_endpoint(struct run *run, struct wm_endpoint *e, struct wm_err *err)
-{
-    struct wm_ep_conf conf = {
-        .world = run->world,
-        .expired = wm_watch_expired(run->is->watch),
-        .slots = SLOTS,
-        .own = e->is->group.conf,
-    };
-    const struct wm_buf *buf[WM_AREAS] = { 0 };
-    struct wm_err story = { .rank = -1 };
-    for (int a = WM_IN; a <= WM_WORK; a++)
-        buf[a] = &run->bench.buf[a];
-    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
-    e->is->transport->open(&conf, &e->ep, &story);
-    if (wm_world_agree(run->world, WM_SPIN, &story) == WM_OK) {
-        wm_attach(e->is->transport, e->ep, buf, run->shared, &e->attached, &story);
-        if (story.code == WM_OK)
-            open_barrier(run, e, &story);
-        wm_world_agree(run->world, WM_SPIN, &story);
-    }
-    if (story.code != WM_OK)
-        lose(e, &story);
-    (void)err;
-    return WM_OK;
-}
-
-/* Collective over the world, at the end: a lost one has open operations and is left behind. */
-static void close_endpoint(struct wm_endpoint *e)
-{
-    wm_program_close(e->barrier);
-    if (e->ep == NULL)
-        return;
-    if (e->lost == WM_OK) {
-        wm_detach(e->is->transport, e->ep, &e->attached);
-        e->is->transport->close(e->ep);
-    } else if (e->is->transport->abandon != NULL) {
-        e->is->transport->abandon(e->ep);
-    }
-}
-
 /* ---- members of a comparison ---- */
 
 /* All arms' members, and rank 0, which decides and records. */
@@ -203,15 +139,15 @@ static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, i
     }
 }
 
-static int open_endpoints(struct run *run, const struct wm_sweep *sweep, int size, struct wm_err *err)
+/* Collective over the world. */
+static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int size)
 {
+    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
     for (int a = 0; a < sweep->n_arms; a++) {
         struct wm_endpoint *e = &run->endpoint[sweep->arm[a].transport];
-        if (sweep->cell[size * sweep->n_arms + a].planned && e->ep == NULL && e->lost == WM_OK &&
-            open_endpoint(run, e, err) != WM_OK)
-            return err->code;
+        if (sweep->cell[size * sweep->n_arms + a].planned && e->ep == NULL && e->lost == WM_OK)
+            wm_endpoint_open(e, run->world, wm_watch_expired(run->is->watch), run->bench.buf, run->shared);
     }
-    return WM_OK;
 }
 
 /* Collective over the world: who was not there learns which endpoints were lost; all learn whether to go on. */
@@ -300,81 +236,12 @@ static int record_arms(struct run *run, struct wm_comparison *c, const struct wm
     return err->code;
 }
 
-/* ---- ratios of arms; rank 0 ---- */
-
-static struct wm_ratio_point ratio_of(const struct run *run, const struct wm_arm *base, const struct wm_arm *other)
-{
-    struct wm_ratio_point p = { .bytes = (int64_t)other->cell->bytes, .ratio = NAN, .ci95_low = NAN, .ci95_high = NAN };
-    const double *b, *o;
-    if (base->status != WM_MEASURED || other->status != WM_MEASURED)
-        return p;
-    size_t nb = wm_series_blocks(base->series, &b), no = wm_series_blocks(other->series, &o);
-    wm_ratio_interval(o, no, b, nb, (uint64_t)run->plan->conf->seed, &p.ratio, &p.ci95_low, &p.ci95_high);
-    return p;
-}
-
-/* The smallest size from which on every larger one's interval lies above 1. */
-static int64_t crossover(const struct wm_ratio_point *point, int n)
-{
-    int64_t bytes = -1;
-    for (int k = n - 1; k >= 0 && point[k].ci95_low > 1; k--)
-        bytes = point[k].bytes;
-    return bytes;
-}
-
-static void keep_ratios(const struct run *run, struct wm_comparison *c, struct wm_ratio_point **ratios, int *n_ratios,
-                        struct wm_ratio_point *of_size)
-{
-    for (int a = 1; a < c->n_arms; a++) {
-        of_size[a - 1] = ratio_of(run, &c->arm[0], &c->arm[a]);
-        if (!isnan(of_size[a - 1].ratio))
-            ratios[a - 1][n_ratios[a - 1]++] = of_size[a - 1];
-    }
-}
-
-static int write_comparison(const struct run *run, const struct wm_sweep *sweep, struct wm_ratio_point **ratios,
-                            int *n_ratios, struct wm_err *err)
-{
-    enum { LABEL = 256 };
-    char(*text)[LABEL] = calloc((size_t)sweep->n_arms, LABEL);
-    const char **labels = calloc((size_t)sweep->n_arms, sizeof(*labels)), *varies[8];
-    int64_t *cross = calloc((size_t)sweep->n_arms, sizeof(*cross));
-    struct wm_result_comparison c = {
-        .bench = sweep->bench->name,
-        .varies = varies,
-        .n_varies = sweep->n_varies,
-        .arms = labels,
-        .n_arms = sweep->n_arms,
-        .interleaved = true,
-        .points = ratios,
-        .n_points = n_ratios,
-        .crossover_bytes = cross,
-    };
-    if (text == NULL || labels == NULL || cross == NULL) {
-        wm_fail(err, WM_ENOMEM, "calloc", 0, "comparison of %d arms", sweep->n_arms);
-    } else {
-        for (int i = 0; i < sweep->n_varies; i++)
-            varies[i] = sweep->varies[i];
-        for (int a = 0; a < sweep->n_arms; a++)
-            labels[a] = wm_plan_arm_label(run->plan, sweep, a, text[a], LABEL);
-        for (int a = 0; a + 1 < sweep->n_arms; a++)
-            cross[a] = crossover(ratios[a], n_ratios[a]);
-        c.baseline = labels[0];
-        run->is->sink->comparison(run->is->sink->arg, &c, err);
-    }
-    free(text);
-    free(labels);
-    free(cross);
-    return err->code;
-}
-
 /* ---- sweeps ---- */
 
 /* What a sweep keeps over its sizes. */
 struct keeping {
     struct wm_arm *arm;
-    struct wm_ratio_point **ratio, *of_size; /* rank 0 */
-    int *n_ratios;
+    struct wm_ratios ratios; /* rank 0 */
 };
 
 static void stop_at(struct run *run, const struct wm_err *err)
@@ -403,15 +270,14 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
         return err->code;
     wm_watch_phase(run->is->watch, WM_PHASE_RECORD, run->number);
     if (run->world->rank == 0)
-        keep_ratios(run, &c, keep->ratio, keep->n_ratios, keep->of_size);
-    return record_arms(run, &c, sweep, size, keep->of_size, err);
+        wm_ratios_keep(&keep->ratios, keep->arm, (uint64_t)run->plan->conf->seed);
+    return record_arms(run, &c, sweep, size, keep->ratios.of_size, err);
 }
 
 static int one_size(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep, struct wm_err *err)
 {
     run->number = sweep->first_number + (uint32_t)(size * sweep->n_arms);
-    if (open_endpoints(run, sweep, size, err) != WM_OK)
-        return err->code;
+    open_endpoints(run, sweep, size);
     for (int a = 0; a < sweep->n_arms; a++)
         begin_arm(run, sweep, size, a, &keep->arm[a]);
     choose_members(run, sweep, keep->arm);
@@ -435,25 +301,16 @@ static int one_size(struct run *run, const struct wm_sweep *sweep, int size, str
 
 static int open_keeping(const struct run *run, const struct wm_sweep *sweep, struct keeping *keep, struct wm_err *err)
 {
-    size_t arms = (size_t)sweep->n_arms, sizes = (size_t)sweep->n_sizes;
-    keep->arm = calloc(arms, sizeof(*keep->arm));
-    keep->ratio = calloc(arms, sizeof(*keep->ratio));
-    keep->of_size = calloc(arms, sizeof(*keep->of_size));
-    keep->n_ratios = calloc(arms, sizeof(*keep->n_ratios));
-    bool ok = keep->arm != NULL && keep->ratio != NULL && keep->of_size != NULL && keep->n_ratios != NULL;
-    for (size_t a = 0; ok && run->world->rank == 0 && a + 1 < arms; a++)
-        ok = (keep->ratio[a] = calloc(sizes, sizeof(**keep->ratio))) != NULL;
-    return ok ? WM_OK : wm_fail(err, WM_ENOMEM, "calloc", 0, "%zu arms of %s", arms, sweep->bench->name);
+    keep->arm = calloc((size_t)sweep->n_arms, sizeof(*keep->arm));
+    if (keep->arm == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "%d arms of %s", sweep->n_arms, sweep->bench->name);
+    return run->world->rank == 0 ? wm_ratios_open(&keep->ratios, sweep, err) : WM_OK;
 }
 
-static void close_keeping(const struct wm_sweep *sweep, struct keeping *keep)
+static int write_comparison(const struct run *run, struct keeping *keep, struct wm_err *err)
 {
-    for (int a = 0; keep->ratio != NULL && a < sweep->n_arms; a++)
-        free(keep->ratio[a]);
-    free(keep->arm);
-    free(keep->ratio);
-    free(keep->of_size);
-    free(keep->n_ratios);
+    struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
+    return run->is->sink->comparison(run->is->sink->arg, &comparison, err);
 }
 
 static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_err *err)
@@ -464,8 +321,9 @@ static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_er
         for (int s = 0; s < sweep->n_sizes && err->code == WM_OK && !run->stop; s++)
             one_size(run, sweep, s, &keep, err);
     if (err->code == WM_OK && run->world->rank == 0 && sweep->n_arms > 1 && !run->stop)
-        write_comparison(run, sweep, keep.ratio, keep.n_ratios, err);
-    close_keeping(sweep, &keep);
+        write_comparison(run, &keep, err);
+    wm_ratios_close(&keep.ratios);
+    free(keep.arm);
     return err->code;
 }
 
@@ -488,7 +346,7 @@ static void close_run(struct run *run, bool together)
     if (together)
         wm_world_part_close(run->own_part);
     for (int t = 0; together && run->endpoint != NULL && t < run->plan->n_transports; t++)
-        close_endpoint(&run->endpoint[t]);
+        wm_endpoint_close(&run->endpoint[t]);
     close_memory(run);
     free(run->endpoint);
     free(run->member);

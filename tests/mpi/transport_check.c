@@ -1,7 +1,7 @@
 /**
- * The mpi and sim transports between real ranks, every byte looked at. Run by a launcher with 2 or more ranks:
- *   mpirun -n 3 transport_check          all but the large messages
- *   mpirun -n 2 transport_check large    one message and one broadcast above 2 GiB
+ * The mpi and sim transports between real ranks, every byte looked at.
+ * ranks: 2 3 4
+ * ranks: 2 with large   (one message and two broadcasts above 2 GiB; skipped where the memory is not free)
  * Rank 0 prints "N passed, N failed, N skipped"; the exit status is the same on all ranks.
  */
 #include <mpi.h>

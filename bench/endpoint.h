@@ -1,0 +1,28 @@
+/** A transport of the run, open from its first cell to its last. */
+#ifndef WM_BENCH_ENDPOINT_H
+#define WM_BENCH_ENDPOINT_H
+
+#include "bench/plan.h"
+#include "src/transport/program.h"
+
+struct wm_endpoint {
+    const struct wm_plan_transport *is;
+    struct wm_ep *ep; /* NULL before it is opened */
+    struct wm_attached attached;
+    struct wm_program *barrier; /* between iterations of collectives, over this transport */
+    enum wm_code lost;          /* WM_OK, or why its cells cannot run any more */
+    char lost_reason[512];
+};
+
+/**
+ * Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`.
+ * @param buf     attached by area; stays the caller's
+ * @param shared  bit by area: peers put into it or get from it
+ */
+void wm_endpoint_open(struct wm_endpoint *e, const struct wm_world *world, const atomic_bool *expired,
+                      const struct wm_buf buf[WM_AREAS], unsigned shared);
+
+/** Collective over the world, at the end. A lost one has open operations and is left behind. */
+void wm_endpoint_close(struct wm_endpoint *e);
+
+#endif
