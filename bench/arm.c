@@ -93,6 +93,8 @@ int wm_arm_open(struct wm_arm *arm, const struct wm_bench *bench, struct wm_err 
     arm->pairs = arm->spec->round != NULL ? arm->spec->round->n : 0;
     arm->part = wm_build_part(arm->spec, bench->rank, NULL);
     arm->clock = arm->part && keeps_clock(arm, bench->rank);
+    if (arm->spec->bench->shared != 0 && arm->endpoint->unshared != WM_OK)
+        return wm_fail(err, arm->endpoint->unshared, "", 0, "%.390s", arm->endpoint->unshared_reason);
     if (open_series(arm, bench, err) != WM_OK || !arm->part)
         return err->code;
     if (open_ring(arm, bench, err) != WM_OK)

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-enum { SLOTS = 128 }; /* posts that may be open at once */
-
 static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
 {
     struct wm_schedule s = { 0 };
@@ -17,30 +15,47 @@ static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, str
     return err->code;
 }
 
-static void lose(struct wm_endpoint *e, const struct wm_err *err)
+static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
 {
-    e->lost = err->code;
-    snprintf(e->lost_reason, sizeof(e->lost_reason), "%s could not be opened: %.300s%s%s", e->is->transport->name,
-             err->what, err->native_text[0] ? ": " : "", err->native_text);
+    snprintf(text, bytes, "%s %s: %.300s%s%s", e->is->transport->name, what, err->what, err->native_text[0] ? ": " : "",
+             err->native_text);
 }
 
-void wm_endpoint_open(struct wm_endpoint *e, const struct wm_world *world, const atomic_bool *expired,
-                      const struct wm_buf buf[WM_AREAS], unsigned shared)
+static bool cannot(const struct wm_err *err)
 {
-    struct wm_ep_conf conf = { .world = world, .expired = expired, .slots = SLOTS, .own = e->is->group.conf };
-    const struct wm_buf *attached[WM_AREAS] = { 0 };
-    struct wm_err story = { .rank = -1 };
+    return err->code == WM_EABSENT || err->code == WM_EUNSUP;
+}
+
+/* With the areas that peers reach into; without them where the library cannot: its other cells still run. */
+static int attach(struct wm_endpoint *e, const struct wm_endpoint_conf *conf, struct wm_err *err)
+{
+    const struct wm_buf *buf[WM_AREAS] = { 0 };
     for (int a = WM_IN; a <= WM_WORK; a++)
-        attached[a] = &buf[a];
-    e->is->transport->open(&conf, &e->ep, &story);
-    if (wm_world_agree(world, WM_SPIN, &story) == WM_OK) {
-        wm_attach(e->is->transport, e->ep, attached, shared, &e->attached, &story);
-        if (story.code == WM_OK)
-            open_barrier(e, world, &story);
-        wm_world_agree(world, WM_SPIN, &story);
+        buf[a] = &conf->buf[a];
+    wm_attach(e->is->transport, e->ep, buf, conf->shared, &e->attached, err);
+    if (conf->shared == 0 || !cannot(err))
+        return err->code;
+    e->unshared = err->code;
+    tell(e, "cannot put or get", err, e->unshared_reason, sizeof(e->unshared_reason));
+    *err = (struct wm_err){ .rank = -1 };
+    return wm_attach(e->is->transport, e->ep, buf, 0, &e->attached, err);
+}
+
+void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
+{
+    struct wm_ep_conf ep = {
+        .world = conf->world, .expired = conf->expired, .slots = conf->slots, .own = e->is->group.conf
+    };
+    struct wm_err story = { .rank = -1 };
+    e->is->transport->open(&ep, &e->ep, &story);
+    if (wm_world_agree(conf->world, WM_SPIN, &story) == WM_OK && attach(e, conf, &story) == WM_OK) {
+        open_barrier(e, conf->world, &story);
+        wm_world_agree(conf->world, WM_SPIN, &story);
     }
-    if (story.code != WM_OK)
-        lose(e, &story);
+    if (story.code != WM_OK) {
+        e->lost = story.code;
+        tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
+    }
 }
 
 void wm_endpoint_close(struct wm_endpoint *e)

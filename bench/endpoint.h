@@ -12,15 +12,21 @@ struct wm_endpoint {
     struct wm_program *barrier; /* between iterations of collectives, over this transport */
     enum wm_code lost;          /* WM_OK, or why its cells cannot run any more */
     char lost_reason[512];
+    enum wm_code unshared; /* WM_OK, or why peers cannot put or get: costs the one-sided cells only */
+    char unshared_reason[512];
 };
 
-/**
- * Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`.
- * @param buf     attached by area; stays the caller's
- * @param shared  bit by area: peers put into it or get from it
- */
-void wm_endpoint_open(struct wm_endpoint *e, const struct wm_world *world, const atomic_bool *expired,
-                      const struct wm_buf buf[WM_AREAS], unsigned shared);
+/** What all endpoints of a run are opened with. */
+struct wm_endpoint_conf {
+    const struct wm_world *world;
+    const atomic_bool *expired;
+    const struct wm_buf *buf; /* [WM_AREAS], attached by area; stay the caller's */
+    unsigned shared;          /* bit by area: peers put into it or get from it */
+    unsigned slots;           /* posts that may be open at once */
+};
+
+/** Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`. */
+void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf);
 
 /** Collective over the world, at the end. A lost one has open operations and is left behind. */
 void wm_endpoint_close(struct wm_endpoint *e);

@@ -10,6 +10,8 @@
 #include "src/core/units.h"
 #include "src/topo/node.h"
 
+enum { LEAST_SLOTS = 256 };
+
 /* One run on one rank. */
 struct run {
     const struct wm_run_request *is;
@@ -139,14 +141,32 @@ static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, i
     }
 }
 
+/* A window both ways and its acknowledgements at once, and what a large group keeps open anyway. */
+static unsigned slots(const struct wm_plan *plan)
+{
+    int window = 0;
+    for (int i = 0; i < plan->n_sweeps; i++)
+        for (int a = 0; a < plan->sweep[i].n_arms; a++)
+            if (plan->sweep[i].arm[a].window > window)
+                window = plan->sweep[i].arm[a].window;
+    return 2 * window + 2 > LEAST_SLOTS ? (unsigned)(2 * window + 2) : LEAST_SLOTS;
+}
+
 /* Collective over the world. */
 static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int size)
 {
+    struct wm_endpoint_conf conf = {
+        .world = run->world,
+        .expired = wm_watch_expired(run->is->watch),
+        .buf = run->bench.buf,
+        .shared = run->shared,
+        .slots = slots(run->plan),
+    };
     wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
     for (int a = 0; a < sweep->n_arms; a++) {
         struct wm_endpoint *e = &run->endpoint[sweep->arm[a].transport];
         if (sweep->cell[size * sweep->n_arms + a].planned && e->ep == NULL && e->lost == WM_OK)
-            wm_endpoint_open(e, run->world, wm_watch_expired(run->is->watch), run->bench.buf, run->shared);
+            wm_endpoint_open(e, &conf);
     }
 }
 

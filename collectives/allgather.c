@@ -77,7 +77,7 @@ static int bruck(const struct wm_point *at, struct wm_schedule *out, struct wm_e
         const int count = have < n - have ? have : n - have, begin = out->n;
         around(at, true, wm_wrap(r - have, n), r, count, arrived, out);
         for (int i = begin; i < out->n; i++)
-            wm_schedule_also_after(out, i, WM_AFTER(first));
+            wm_schedule_also_after(out, i, wm_after(first));
         arrived.last += wm_wrap(r + have, n) + count > n ? 2 : 1; /* the messages of this round */
     }
     return WM_OK;

@@ -48,12 +48,12 @@ static int ring(const struct wm_point *at, struct wm_schedule *out, struct wm_er
                 wm_add_recv(out, left, wm_in_area(at->in_place ? WM_WORK : WM_OUT, p.at), p.bytes, WM_NONE);
         else if (k < all)
             packet[k].ready =
-                wm_add_recv(out, left, wm_in_area(WM_OUT, p.at), p.bytes, WM_AFTER(packet[k - half].sent));
+                wm_add_recv(out, left, wm_in_area(WM_OUT, p.at), p.bytes, wm_after(packet[k - half].sent));
         p = wm_blocks_segment(&blocks, leaves, segments, k % segments); /* it arrived one round before */
         if (before >= 0 && before < half)
             packet[before].ready =
                 wm_add_reduce(out, wm_in_area(WM_OUT, p.at), wm_in_area(at->in_place ? WM_WORK : WM_IN, p.at), p.bytes,
-                              WM_AFTER(packet[before].ready));
+                              wm_after(packet[before].ready));
         if (k < all)
             packet[k].sent = wm_add_send(out, right, wm_in_area(before < 0 ? wm_input(at) : WM_OUT, p.at), p.bytes,
                                          wm_after(before < 0 ? -1 : packet[before].ready));
@@ -104,7 +104,7 @@ static int rank_in(const struct fold *f, int self)
 static int give_and_get(const struct wm_point *at, const struct fold *f, struct wm_schedule *out)
 {
     int sent = wm_add_send(out, f->partner, wm_in_area(wm_input(at), 0), at->bytes, WM_NONE);
-    wm_add_recv(out, f->partner, wm_in_area(WM_OUT, 0), at->bytes, at->in_place ? WM_AFTER(sent) : WM_NONE);
+    wm_add_recv(out, f->partner, wm_in_area(WM_OUT, 0), at->bytes, at->in_place ? wm_after(sent) : WM_NONE);
     return WM_OK;
 }
 
@@ -129,7 +129,7 @@ static void hand_out(const struct wm_point *at, const struct fold *f, struct rou
     if (last.sum.area != WM_OUT)
         last.ready = wm_add_copy(out, wm_in_area(WM_OUT, 0), last.sum, at->bytes, (struct wm_range){ 0, out->n - 1 });
     if (f->partner >= 0)
-        wm_add_send(out, f->partner, wm_in_area(WM_OUT, 0), at->bytes, WM_AFTER(last.ready));
+        wm_add_send(out, f->partner, wm_in_area(WM_OUT, 0), at->bytes, wm_after(last.ready));
 }
 
 /* In round k whole sums are exchanged with the rank whose number differs in bit k. A rank that works for one of the
@@ -154,7 +154,7 @@ static int recursive_doubling(const struct wm_point *at, struct wm_schedule *out
             wm_schedule_also_after(out, r[k].arrived, wm_after(r[k - 2].ready));
         }
         if (k > 0) {
-            r[k - 1].ready = wm_add_reduce(out, r[k - 1].sum, r[k - 2].sum, at->bytes, WM_AFTER(r[k - 1].arrived));
+            r[k - 1].ready = wm_add_reduce(out, r[k - 1].sum, r[k - 2].sum, at->bytes, wm_after(r[k - 1].arrived));
             wm_schedule_also_after(out, r[k - 1].ready, wm_after(r[k - 2].ready));
         }
         if (k < rounds)
@@ -180,7 +180,7 @@ static int take_in(const struct wm_point *at, const struct fold *f, struct wm_sc
         return -1;
     wm_schedule_need(out, other.area, at->bytes);
     int arrived = wm_add_recv(out, f->partner, at->in_place ? other : vector, at->bytes, WM_NONE);
-    return wm_add_reduce(out, vector, other, at->bytes, WM_AFTER(arrived));
+    return wm_add_reduce(out, vector, other, at->bytes, wm_after(arrived));
 }
 
 struct halving {
@@ -200,7 +200,7 @@ struct due {
 
 static int reduce_due(const struct due *d, int ready, struct wm_schedule *out)
 {
-    int step = wm_add_reduce(out, d->to, d->from, d->bytes, WM_AFTER(d->arrived));
+    int step = wm_add_reduce(out, d->to, d->from, d->bytes, wm_after(d->arrived));
     wm_schedule_also_after(out, step, wm_after(ready));
     return step;
 }
@@ -241,13 +241,13 @@ static struct wm_range join(const struct halving *h, struct wm_schedule *out)
     for (int b = 0; b < rounds; b++) {
         const struct wm_piece mine = kept(&h->blocks, self, 1 << b);
         int sent = wm_add_send(out, rank_in(&h->fold, self ^ 1 << b), wm_in_area(WM_OUT, mine.at), mine.bytes,
-                               WM_AFTER(h->ready));
+                               wm_after(h->ready));
         if (b > 0)
             wm_schedule_also_after(out, sent, (struct wm_range){ arrived.first, arrived.first + b - 1 });
         for (int c = 0; b == 0 && c < rounds; c++) {
             const struct wm_piece theirs = kept(&h->blocks, self ^ 1 << c, 1 << c);
             wm_add_recv(out, rank_in(&h->fold, self ^ 1 << c), wm_in_area(WM_OUT, theirs.at), theirs.bytes,
-                        WM_AFTER(h->sent[c]));
+                        wm_after(h->sent[c]));
         }
     }
     return arrived;
@@ -269,7 +269,7 @@ static int rabenseifner(const struct wm_point *at, struct wm_schedule *out, stru
     struct wm_range arrived = join(&h, out);
     if (h.fold.partner >= 0) {
         int sent = wm_add_send(out, h.fold.partner, wm_in_area(WM_OUT, 0), at->bytes, arrived);
-        wm_schedule_also_after(out, sent, WM_AFTER(h.ready));
+        wm_schedule_also_after(out, sent, wm_after(h.ready));
     }
     return WM_OK;
 }

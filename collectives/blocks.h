@@ -48,12 +48,6 @@ static inline struct wm_at wm_in_area(enum wm_area area, size_t offset)
     return (struct wm_at){ area, offset };
 }
 
-/* After one step, or after nothing when there is none (-1). */
-static inline struct wm_range wm_after(int step)
-{
-    return step < 0 ? WM_NONE : WM_AFTER(step);
-}
-
 /** Where this rank's input stands. */
 static inline enum wm_area wm_input(const struct wm_point *at)
 {

@@ -116,8 +116,8 @@ int wm_build_pairwise(const struct wm_exchange *x, struct wm_schedule *out, stru
     for (int t = 1; t < n && at->in_place; t++) {
         const int from = wm_wrap(r - t, n);
         struct wm_at to = recv_place(x, from), waits = { WM_WORK, to.offset };
-        int copied = wm_add_copy(out, to, waits, wm_exchange_received(x, r, from).bytes, WM_AFTER(turn[t].arrived));
-        wm_schedule_also_after(out, copied, WM_AFTER(turn[n - t].sent)); /* what stood there */
+        int copied = wm_add_copy(out, to, waits, wm_exchange_received(x, r, from).bytes, wm_after(turn[t].arrived));
+        wm_schedule_also_after(out, copied, wm_after(turn[n - t].sent)); /* what stood there */
     }
     free(turn);
     return WM_OK;
@@ -193,7 +193,7 @@ static void keep(const struct wm_exchange *x, int bit, const struct held *held, 
         size_t part = wm_exchange_received(x, r, from).bytes;
         if (part == 0)
             continue;
-        int kept = wm_add_copy(out, recv_place(x, from), held[d].at, part, WM_AFTER(held[d].arrived));
+        int kept = wm_add_copy(out, recv_place(x, from), held[d].at, part, wm_after(held[d].arrived));
         wm_schedule_also_after(out, kept, after);
     }
 }
@@ -224,7 +224,7 @@ static void build_bruck(const struct wm_exchange *x, struct held *held, struct h
     }
     for (int bit = 1; bit < n; bit *= 2)
         if (at->in_place || 2 * bit >= n)
-            keep(x, bit, held, at->in_place ? WM_AFTER(sent) : WM_NONE, out);
+            keep(x, bit, held, at->in_place ? wm_after(sent) : WM_NONE, out);
     wm_schedule_need(out, WM_WORK, base);
 }
 

@@ -57,7 +57,7 @@ static int binomial(const struct wm_point *at, struct wm_schedule *out, struct w
         if (k > 0) {
             const bool meets = k == 1 && !node.sum_is_input;
             reduced[k] =
-                wm_add_reduce(out, node.sum, meets ? node.input : to[k - 1], at->bytes, WM_AFTER(arrived[k - 1]));
+                wm_add_reduce(out, node.sum, meets ? node.input : to[k - 1], at->bytes, wm_after(arrived[k - 1]));
             wm_schedule_also_after(out, reduced[k], wm_after(reduced[k - 1]));
         }
     }

@@ -66,7 +66,7 @@ static int ring(const struct wm_point *at, struct wm_schedule *out, struct wm_er
                                           wm_after(t < 3 ? -1 : packet[k - 2 * segments].sent));
         if (before >= 0)
             packet[before].ready =
-                wm_add_reduce(out, place(at, t - 1, p.at), own, p.bytes, WM_AFTER(packet[before].ready));
+                wm_add_reduce(out, place(at, t - 1, p.at), own, p.bytes, wm_after(packet[before].ready));
         if (k < all)
             packet[k].sent = wm_add_send(out, right, t == 0 ? own : place(at, t - 1, p.at), p.bytes,
                                          wm_after(t == 0 ? -1 : packet[before].ready));
@@ -95,7 +95,7 @@ static int pairwise(const struct wm_point *at, struct wm_schedule *out, struct w
         const int slot = t % AHEAD;
         if (t > AHEAD) { /* this slot's operand */
             int before = reduced;
-            reduced = wm_add_reduce(out, result, from[slot], bytes, WM_AFTER(arrived[slot]));
+            reduced = wm_add_reduce(out, result, from[slot], bytes, wm_after(arrived[slot]));
             wm_schedule_also_after(out, reduced, wm_after(before));
         }
         if (t >= n)

@@ -11,10 +11,10 @@ static int ping_pong(const struct wm_point *at, struct wm_schedule *out, struct 
     wm_schedule_need(out, WM_OUT, at->bytes);
     if (at->rank == 0) {
         int ping = wm_add_send(out, peer, in, at->bytes, WM_NONE);
-        wm_add_recv(out, peer, to, at->bytes, WM_AFTER(ping));
+        wm_add_recv(out, peer, to, at->bytes, wm_after(ping));
     } else {
         int ping = wm_add_recv(out, peer, to, at->bytes, WM_NONE);
-        wm_add_send(out, peer, in, at->bytes, WM_AFTER(ping));
+        wm_add_send(out, peer, in, at->bytes, wm_after(ping));
     }
     return WM_OK;
 }

@@ -27,8 +27,13 @@ struct wm_at {
 struct wm_range {
     int first, last;
 };
-#define WM_NONE     ((struct wm_range){ 0, -1 })
-#define WM_AFTER(i) ((struct wm_range){ (i), (i) }) /* one step */
+#define WM_NONE ((struct wm_range){ 0, -1 })
+
+/** After one step, or after nothing when there is none (-1). */
+static inline struct wm_range wm_after(int step)
+{
+    return step < 0 ? WM_NONE : (struct wm_range){ step, step };
+}
 
 enum wm_coll_kind {
     WM_COLL_ALLREDUCE,
@@ -80,7 +85,7 @@ struct wm_schedule {
 /* Adds never fail at the call: memory that was not there is remembered in `failed`. The result is the step's index. */
 int wm_schedule_add(struct wm_schedule *s, struct wm_step step);
 
-/* The usual steps, for builders that read well. `after`: WM_NONE, WM_AFTER(i) or a range. */
+/* The usual steps, for builders that read well. `after`: WM_NONE, wm_after(i) or a range. */
 int wm_add_send(struct wm_schedule *s, int peer, struct wm_at from, size_t bytes, struct wm_range after);
 int wm_add_recv(struct wm_schedule *s, int peer, struct wm_at to, size_t bytes, struct wm_range after);
 int wm_add_copy(struct wm_schedule *s, struct wm_at to, struct wm_at from, size_t bytes, struct wm_range after);

@@ -195,10 +195,10 @@ static void test_ping_pong(struct bed *b)
     fill(b, 0, world->rank, !world->rank, 5, 100000);
     if (world->rank == 0) {
         int sent = wm_add_send(&s, 1, in(0), 100000, WM_NONE);
-        wm_add_recv(&s, 1, out(0), 100000, WM_AFTER(sent));
+        wm_add_recv(&s, 1, out(0), 100000, wm_after(sent));
     } else if (world->rank == 1) {
         int got = wm_add_recv(&s, 0, out(0), 100000, WM_NONE);
-        wm_add_send(&s, 0, in(0), 100000, WM_AFTER(got));
+        wm_add_send(&s, 0, in(0), 100000, wm_after(got));
     }
     runs(b, &s, "ping-pong");
     if (world->rank < 2)
@@ -680,7 +680,7 @@ static void test_sim_drop(bool blocking)
     pthread_t timer;
 
     for (int k = 0; k < 3; k++) {
-        struct wm_range after = blocking && k > 0 ? WM_AFTER(k - 1) : WM_NONE;
+        struct wm_range after = blocking && k > 0 ? wm_after(k - 1) : WM_NONE;
         if (world->rank == 0)
             wm_add_send(&s, 1, in(0), 8, after);
         else if (world->rank == 1)

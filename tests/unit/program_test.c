@@ -244,13 +244,13 @@ static void one_send(struct wm_schedule *s)
 static void ping_pong(struct wm_schedule *s)
 {
     int sent = wm_add_send(s, 1, in(0), 8, WM_NONE);
-    wm_add_recv(s, 1, out(0), 8, WM_AFTER(sent));
+    wm_add_recv(s, 1, out(0), 8, wm_after(sent));
 }
 
 static void chain_by_second_range(struct wm_schedule *s)
 {
     int first = wm_add_recv(s, 1, out(0), 8, WM_NONE), second = wm_add_send(s, 2, in(0), 8, WM_NONE);
-    wm_schedule_also_after(s, second, WM_AFTER(first));
+    wm_schedule_also_after(s, second, wm_after(first));
 }
 
 static void independent(struct wm_schedule *s)
@@ -277,15 +277,15 @@ static void late_wait(struct wm_schedule *s)
     wm_add_send(s, 1, in(0), 8, WM_NONE);
     int got = wm_add_recv(s, 1, out(0), 8, WM_NONE);
     wm_add_send(s, 2, in(0), 8, WM_NONE);
-    wm_add_send(s, 3, out(0), 8, WM_AFTER(got));
+    wm_add_send(s, 3, out(0), 8, wm_after(got));
 }
 
 static void hole(struct wm_schedule *s)
 {
     for (int i = 0; i < 3; i++)
         wm_add_recv(s, 1, out(0), 8, WM_NONE);
-    int sent = wm_add_send(s, 1, in(0), 8, WM_AFTER(0));
-    wm_schedule_also_after(s, sent, WM_AFTER(2));
+    int sent = wm_add_send(s, 1, in(0), 8, wm_after(0));
+    wm_schedule_also_after(s, sent, wm_after(2));
 }
 
 static void both_ways(struct wm_schedule *s)
@@ -301,7 +301,7 @@ static void both_ways_bound(struct wm_schedule *s)
     for (int i = 0; i < 3; i++)
         wm_add_recv(s, 1, out(0), 8, WM_NONE);
     for (int i = 0; i < 3; i++)
-        wm_add_send(s, 1, out(0), 8, WM_AFTER(i));
+        wm_add_send(s, 1, out(0), 8, wm_after(i));
 }
 
 static void one_sided(struct wm_schedule *s)
@@ -324,23 +324,23 @@ static void collective(struct wm_schedule *s)
 static void reduction(struct wm_schedule *s)
 {
     int got = wm_add_recv(s, 1, out(0), 8, WM_NONE);
-    int sum = wm_add_reduce(s, out(0), in(0), 8, WM_AFTER(got));
-    wm_add_send(s, 1, out(0), 8, WM_AFTER(sum));
+    int sum = wm_add_reduce(s, out(0), in(0), 8, wm_after(got));
+    wm_add_send(s, 1, out(0), 8, wm_after(sum));
 }
 
 static void copy_then_send(struct wm_schedule *s)
 {
     wm_add_send(s, 2, in(64), 8, WM_NONE);
     int copied = wm_add_copy(s, out(0), in(0), 8, WM_NONE);
-    wm_add_send(s, 1, out(0), 8, WM_AFTER(copied));
+    wm_add_send(s, 1, out(0), 8, wm_after(copied));
 }
 
 /* What depends on an empty copy depends on what the copy depends on. */
 static void empty_copy(struct wm_schedule *s)
 {
     int got = wm_add_recv(s, 1, out(0), 8, WM_NONE);
-    int copied = wm_add_copy(s, out(0), in(0), 0, WM_AFTER(got));
-    wm_add_send(s, 1, out(0), 8, WM_AFTER(copied));
+    int copied = wm_add_copy(s, out(0), in(0), 0, wm_after(got));
+    wm_add_send(s, 1, out(0), 8, wm_after(copied));
 }
 
 static struct wm_program *open_program(void (*build)(struct wm_schedule *), const struct wm_bind *bind,
@@ -500,7 +500,7 @@ static void no_such_rank(struct wm_schedule *s)
 static void waits_for_itself(struct wm_schedule *s)
 {
     wm_add_send(s, 1, in(0), 8, WM_NONE);
-    wm_add_send(s, 1, in(0), 8, WM_AFTER(1));
+    wm_add_send(s, 1, in(0), 8, wm_after(1));
 }
 
 static void out_of_memory(struct wm_schedule *s)
