@@ -162,12 +162,14 @@ static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int si
         .shared = run->shared,
         .slots = slots(run->plan),
     };
-    wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
     for (int a = 0; a < sweep->n_arms; a++) {
         struct wm_endpoint *e = &run->endpoint[sweep->arm[a].transport];
-        if (sweep->cell[size * sweep->n_arms + a].planned && e->ep == NULL && e->lost == WM_OK)
-            wm_endpoint_open(e, &conf);
+        if (!sweep->cell[size * sweep->n_arms + a].planned || e->ep != NULL || e->lost != WM_OK)
+            continue;
+        wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
+        wm_endpoint_open(e, &conf);
     }
+    wm_watch_phase(run->is->watch, WM_PHASE_WARMUP, run->number); /* opening has a longer deadline than what follows */
 }
 
 /* Collective over the world: who was not there learns which endpoints were lost; all learn whether to go on. */

@@ -1,10 +1,11 @@
-"""Starting programs so that none outlives its test: each leads a session of its own, which a timeout ends whole."""
+"""Starting programs so that none outlives its test: each leads a session of its own and carries a mark; both end whole."""
 import os
 import pathlib
 import signal
 import subprocess
 import tempfile
 import time
+import uuid
 
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -23,16 +24,18 @@ class Finished:
         return self.stdout + self.stderr
 
 
-def session_pids(session):
-    """All living processes of a session; ranks are in it, though each may have a process group of its own."""
+def marked_pids(session, mark):
+    """All living processes of a program: of its session, or with its mark where a launcher made a session of its own."""
     pids = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{name}/stat") as file:
                 state, _, _, its_session = file.read().rpartition(")")[2].split()[:4]
+            with open(f"/proc/{name}/environ", "rb") as file:
+                marked = mark.encode() in file.read().split(b"\0")
         except (OSError, ValueError):
             continue
-        if int(its_session) == session and state != "Z":
+        if (int(its_session) == session or marked) and state != "Z":
             pids.append(int(name))
     return pids
 
@@ -51,6 +54,9 @@ class Program:
 
     def __init__(self, argv, **popen):
         self.argv = [str(word) for word in argv]
+        self._mark = f"WM_TEST_PROGRAM={uuid.uuid4().hex}"
+        environment = popen.pop("env", None) or os.environ
+        popen["env"] = {**environment, **dict([self._mark.split("=")])}
         self._out, self._err = tempfile.TemporaryFile("w+b"), tempfile.TemporaryFile("w+b")
         self._popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self._out, stderr=self._err,
                                        start_new_session=True, **popen)
@@ -58,8 +64,8 @@ class Program:
         living.add(self)
 
     def pids(self, name):
-        """The processes of this program's session whose command is `name`, the ranks for example."""
-        return sorted(pid for pid in session_pids(self.pid) if command_of(pid) == name[:15])
+        """The processes of this program whose command is `name`, the ranks for example."""
+        return sorted(pid for pid in marked_pids(self.pid, self._mark) if command_of(pid) == name[:15])
 
     def running(self):
         return self._popen.poll() is None
@@ -95,7 +101,7 @@ class Program:
     def end(self):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            left = session_pids(self.pid)
+            left = marked_pids(self.pid, self._mark)
             if not left:
                 break
             for pid in left:

@@ -102,3 +102,8 @@ def test_a_lab_leaves_nothing_behind(make_lab):
     assert lab.name in namespaces()
     lab.down()
     assert lab.name not in namespaces()
+
+
+def test_two_ranks_of_one_host_that_are_not_there_are_3(make_lab, wiremark):
+    end = make_lab(2).mpirun(2, wiremark, "run", "latency", "--pairs", "same-host")
+    assert end.rc == 3 and "no host has two ranks" in end.stderr, end.output
