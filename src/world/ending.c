@@ -16,18 +16,24 @@
 
 uint64_t wm_phase_limit_ns(const struct wm_watch_conf *conf, uint32_t phase)
 {
+    if (phase == WM_PHASE_IDLE)
+        return 0; /* as long as the others take */
     return phase == WM_PHASE_START || phase == WM_PHASE_OPEN ? conf->open_timeout_ns : conf->timeout_ns;
 }
 
 /**
  * Hydra answers a status that is not 0 with SIGKILL for all and then returns 9. Told by its own protocol (PMI-1, what
- * MPI_Abort would send) it returns the status. Others than hydra give no such descriptor, or are not asked.
+ * MPI_Abort would send) it returns the status. It then leaves unread what has just been said: time to read comes first.
+ * Others than hydra give no such descriptor, or are not asked.
  */
 static void tell_hydra(int status)
 {
+    const struct timespec reading = { .tv_nsec = 300000000 };
     const char *fd = getenv("PMI_FD");
-    if (fd != NULL && getenv("HYDI_CONTROL_FD") != NULL)
-        dprintf(atoi(fd), "cmd=abort exitcode=%d\n", status);
+    if (fd == NULL || getenv("HYDI_CONTROL_FD") == NULL)
+        return;
+    nanosleep(&reading, NULL);
+    dprintf(atoi(fd), "cmd=abort exitcode=%d\n", status);
 }
 
 void wm_end_quietly(struct wm_stage *stage, int status)

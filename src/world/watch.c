@@ -78,9 +78,9 @@ static uint64_t busy_until_ns(struct wm_watch *watch, const struct wm_stage *sta
             *culprit |= s->state != WM_SEEN_NEVER || !stage->joined;
             continue;
         }
-        until_ns = now_ns - s->moved_age_ms * 1000000ull + limit_ns + GRACE_NS;
         if (limit_ns == 0)
-            until_ns = now_ns + PATIENCE_NS;
+            continue; /* idle: it waits itself */
+        until_ns = now_ns - s->moved_age_ms * 1000000ull + limit_ns + GRACE_NS;
         last_ns = until_ns > last_ns ? until_ns : last_ns;
     }
     return last_ns;

@@ -125,6 +125,22 @@ def test_sigint_leaves_a_valid_partial_result(wiremark, mpirun_start, load_resul
     check_signal(wiremark, mpirun_start, load_result, tmp_path, signal.SIGINT, "SIG")
 
 
+def test_ranks_without_a_part_may_wait_longer_than_the_deadline(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(4, wiremark, "run", "latency", "--pairs", "2-3", "--bytes", "8", "--min-samples", "100000000",
+                 "--cell-time", "3s", "--timeout", "1s", "--output", "r.json")
+    assert end.rc == 0, end.output
+    assert load_result(tmp_path / "r.json")["coverage"]["measured"] == 1
+
+
+def test_a_stopped_rank_without_a_part_is_named_when_it_is_missed(wiremark, mpirun_start, tmp_path):
+    program = mpirun_start(4, wiremark, "run", "latency", "--pairs", "0-1", "--cell-time", "1s", "--timeout", "2s",
+                           "--output", "r.json")
+    ranks = by_rank(wait_for_cells(program, tmp_path / "r.json.journal", 1))
+    os.kill(ranks[3], signal.SIGSTOP)
+    end = program.finish(40)
+    assert not end.timed_out and end.rc == 124 and "rank 3 on" in end.stderr and "stopped" in end.stderr, end.output
+
+
 def test_a_rank_that_never_reaches_mpi_init_is_named(wiremark, mpirun, tmp_path):
     script = tmp_path / "late.sh"
     script.write_text('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n'

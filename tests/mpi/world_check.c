@@ -1,4 +1,7 @@
-/** Started by mpirun -n N: what all ranks do together, in every mixture of spinning and sleeping, arriving unevenly. */
+/**
+ * What all ranks do together, in every mixture of spinning and sleeping, arriving unevenly.
+ * ranks: 1 2 3 5
+ */
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>

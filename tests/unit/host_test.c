@@ -4,13 +4,6 @@
 
 #include "tests/unit/check.h"
 
-/* So that a refused allocation is an answer under AddressSanitizer too. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
 static void registry(void)
 {
     CHECK(wm_mem_find("host") == &wm_mems[0]);

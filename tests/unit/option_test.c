@@ -324,8 +324,10 @@ static void is_silent_and_returns(void)
 {
     FILE *file = tmpfile();
     int status = 0;
-    if (!CHECK(file != NULL))
+    if (file == NULL) {
+        CHECK(!"tmpfile");
         return;
+    }
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {

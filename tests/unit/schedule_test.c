@@ -657,7 +657,7 @@ static void test_native(void)
     };
 
     for (int k = 0; k < WM_COUNT(rows); k++)
-        for (int in_place = 0; in_place <= rows[k].row->can_in_place; in_place++) {
+        for (int in_place = 0; in_place <= (rows[k].row->can_in_place ? 1 : 0); in_place++) {
             struct wm_point at = {
                 .rank = 1, .ranks = 5, .root = 3, .bytes = 240, .type = WM_FLOAT, .in_place = in_place
             };
