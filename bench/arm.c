@@ -1,5 +1,6 @@
 #include "bench/arm.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ROUND_TIMED = 1, ROUND_VERIFIED = 2 }; /* of the pattern: a pass never finds another one's data right */
@@ -83,6 +84,8 @@ static int open_series(struct wm_arm *arm, const struct wm_bench *bench, struct 
     };
     if (bench->rank == 0 && wm_series_open(&series, &arm->series, err) != WM_OK)
         return err->code;
+    if (bench->rank == 0 && (arm->turn_ns = calloc(WM_TURNS, sizeof(*arm->turn_ns))) == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "medians of %d turns", WM_TURNS);
     if (arm->pairs > 1 && arm->clock && wm_series_open(&series, &arm->own, err) != WM_OK)
         return err->code;
     return WM_OK;
@@ -115,7 +118,9 @@ void wm_arm_close(struct wm_arm *arm)
     wm_series_close(arm->series);
     wm_series_close(arm->own);
     arm->loop.program = NULL;
+    free(arm->turn_ns);
     arm->series = arm->own = NULL;
+    arm->turn_ns = NULL;
 }
 
 double wm_arm_operations(const struct wm_arm *arm)
@@ -142,10 +147,23 @@ int wm_arm_fill(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err)
     return err->code;
 }
 
+/* Ranks of the run behind those that the row's patterns speak of; NULL: the same. */
+static const int *ranks_of_pair(const struct wm_arm *arm, int rank, int pair[2])
+{
+    struct wm_pair mine;
+    if (arm->spec->round == NULL || !wm_build_part(arm->spec, rank, &mine))
+        return NULL;
+    pair[0] = mine.from;
+    pair[1] = mine.to;
+    return pair;
+}
+
 int wm_arm_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err)
 {
+    int pair[2];
+    const int *ranks = ranks_of_pair(arm, bench->rank, pair);
     return arm->part ? wm_verify_check(arm->spec->bench, &arm->point, bench->buf,
-                                       arm->loop.position * arm->ring.stride_bytes, &arm->verified, err)
+                                       arm->loop.position * arm->ring.stride_bytes, ranks, &arm->verified, err)
                      : WM_OK;
 }
 
@@ -169,11 +187,13 @@ int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, str
 
 int wm_arm_verify_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_verify_pass *pass, struct wm_err *err)
 {
+    int pair[2];
+    const int *ranks = ranks_of_pair(arm, bench->rank, pair);
     if (!arm->part)
         return WM_OK;
     wm_program_close(pass->program);
     pass->program = NULL;
-    return wm_verify_check(arm->spec->bench, &pass->point, bench->buf, 0, &arm->verified, err);
+    return wm_verify_check(arm->spec->bench, &pass->point, bench->buf, 0, ranks, &arm->verified, err);
 }
 
 int wm_arm_failure(const struct wm_arm *arm, int code, struct wm_err *err)

@@ -17,7 +17,7 @@ struct wm_bench {
     double clock_cost_ns;
 };
 
-enum { WM_TURN_SAMPLES = 65536, WM_SKEWS = 512 };
+enum { WM_TURN_SAMPLES = 65536, WM_SKEWS = 512, WM_TURNS = 4096 };
 
 struct wm_arm {
     const struct wm_arm_spec *spec;
@@ -45,6 +45,9 @@ struct wm_arm {
     bool lost; /* its endpoint was lost before it was measured */
     double skew_ns[WM_SKEWS];
     unsigned skews;
+    double *turn_ns; /* median of each turn, the k-th beside the other arms\' k-th: for ratios */
+    unsigned turns;
+    uint64_t turn_samples;
     struct wm_noise noise;
 };
 

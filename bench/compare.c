@@ -7,7 +7,7 @@
 #include "src/core/clock.h"
 
 static const double block_ns = 10e6, warm_ns = 1e6;
-enum { BLOCK_OPERATIONS = 5, WARM_OPERATIONS = 3, CLOCK_COSTS_A_SAMPLE = 20 };
+enum { BLOCK_OPERATIONS = 5, WARM_OPERATIONS = 3, CLOCK_COSTS_A_SAMPLE = 20, SINGLE_TURNS = 6 };
 
 static const struct wm_run_conf *conf_of(const struct wm_comparison *c)
 {
@@ -25,9 +25,17 @@ static enum wm_wait waits(const struct wm_arm *arm)
     return arm->part ? WM_SPIN : WM_SLEEP;
 }
 
-static void phase(const struct wm_comparison *c, enum wm_phase phase_now, const struct wm_arm *arm)
+/* A phase that goes on keeps its count of blocks. */
+static void phase(struct wm_comparison *c, enum wm_phase now, const struct wm_arm *arm)
 {
-    wm_watch_phase(c->watch, phase_now, c->first_number + (uint32_t)(arm - c->arm));
+    uint32_t number = c->first_number + (uint32_t)(arm - c->arm);
+    if (c->phase == now && c->phase_number == number) {
+        wm_watch_progress(c->watch);
+        return;
+    }
+    c->phase = now;
+    c->phase_number = number;
+    wm_watch_phase(c->watch, now, number);
 }
 
 /* ---- losing an arm ---- */
@@ -70,12 +78,20 @@ static void lose_endpoint(struct wm_comparison *c, struct wm_arm *arm, const str
 
 /* ---- operations of all members together ---- */
 
+/* Every member gets the story of one that failed, which it then names by its rank in the run. */
+static int agree(const struct wm_comparison *c, enum wm_wait wait, struct wm_err *story)
+{
+    if (wm_world_agree(c->members, wait, story) != WM_OK && story->rank >= 0)
+        story->rank = c->member[story->rank];
+    return story->code;
+}
+
 /* All learn whether something failed somewhere, with its story; a story that this rank has already is kept. */
 static int agree_on(struct wm_comparison *c, struct wm_arm *arm, int code, struct wm_err *story)
 {
     if (code != WM_OK)
         wm_arm_failure(arm, code, story);
-    return wm_world_agree(c->members, waits(arm), story);
+    return agree(c, waits(arm), story);
 }
 
 static int run_verified_once(struct wm_comparison *c, struct wm_arm *arm, int root, struct wm_err *story)
@@ -83,18 +99,18 @@ static int run_verified_once(struct wm_comparison *c, struct wm_arm *arm, int ro
     struct wm_verify_pass pass;
     *story = (struct wm_err){ .rank = -1 };
     wm_arm_verify_open(arm, c->bench, root, &pass, story);
-    if (wm_world_agree(c->members, waits(arm), story) != WM_OK) {
+    if (agree(c, waits(arm), story) != WM_OK) {
         wm_program_close(pass.program);
         return story->code;
     }
     int code = pass.program != NULL ? wm_program_run(pass.program) : WM_OK;
     wm_watch_progress(c->watch);
     if (agree_on(c, arm, code, story) != WM_OK) {
-        lose_endpoint(c, arm, story);
+        lose_endpoint(c, arm, story); /* its operations may be open still: the program stays */
         return story->code;
     }
     wm_arm_verify_check(arm, c->bench, &pass, story);
-    return wm_world_agree(c->members, waits(arm), story);
+    return agree(c, waits(arm), story);
 }
 
 static void verify(struct wm_comparison *c, struct wm_arm *arm)
@@ -199,42 +215,56 @@ static uint64_t block_samples(const struct wm_arm *arm, double left_ns, double s
     return fit > (double)whole ? whole : at_least(floor(fit), 1);
 }
 
-/* Every sample is a block of its own: all that is left, or in quarters where arms alternate. */
-static uint64_t single_samples(const struct wm_comparison *c, double left_ns, double sample_ns)
+/* Every sample is a block of its own: all in one turn, or in six where arms alternate (a ratio needs six pairs). */
+static uint64_t single_samples(const struct wm_comparison *c, const struct wm_arm *arm, double left_ns,
+                               double sample_ns)
 {
-    uint64_t samples = at_least(left_ns / sample_ns, WM_MIN_OPERATIONS);
-    return c->n_arms > 1 ? (samples + 3) / 4 : samples;
+    uint64_t whole = at_least(left_ns / sample_ns, WM_MIN_OPERATIONS);
+    if (c->n_arms == 1)
+        return whole;
+    return arm->turns == 0 ? (whole + SINGLE_TURNS - 1) / SINGLE_TURNS : arm->turn_samples;
 }
 
-static struct turn block_turn(const struct wm_comparison *c, const struct wm_arm *arm)
+static struct turn block_turn(const struct wm_comparison *c, struct wm_arm *arm)
 {
     double call = fmax(arm->call_ns, 0.25), left = (double)conf_of(c)->cell_time_ns - (double)arm->spent_ns;
     double sample = call * (double)arm->batch;
     struct turn turn = { .kind = TURN_BLOCK, .arm = (int32_t)(arm - c->arm), .batch = arm->batch };
-    uint64_t samples = arm->single ? single_samples(c, left, sample) : block_samples(arm, left, sample);
+    uint64_t samples = arm->single ? single_samples(c, arm, left, sample) : block_samples(arm, left, sample);
     samples = bounded(c, arm, samples * arm->batch) / arm->batch;
+    arm->turn_samples = samples;
     turn.samples = (uint32_t)(samples < 1 ? 1 : samples > WM_TURN_SAMPLES ? WM_TURN_SAMPLES : samples);
     turn.warm = bounded(c, arm, at_least(warm_ns / call, WARM_OPERATIONS));
     return turn;
 }
 
 /* Samples of a turn as seen by all: the slowest rank of each; the tail tells failures and how far starts lay apart. */
-enum { TAIL_CODE, TAIL_START, TAIL_START_COMPLEMENT, TAIL };
+enum { TAIL_CODE, TAIL_LOOPS, TAIL_START, TAIL_START_COMPLEMENT, TAIL };
 
-/* This arm's data in the buffers. Where peers put or get, nobody may begin before all are ready. */
-static int own_buffers(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
+/* A cold ring among other arms is not filled anew for every block: it is larger than the cache. */
+static bool keeps_data(const struct wm_comparison *c, const struct wm_arm *arm)
 {
-    if (c->owner == arm - c->arm || arm->endpoint->is->transport->moves_nothing)
-        return WM_OK;
-    c->owner = (int)(arm - c->arm);
-    wm_arm_fill(arm, c->bench, story);
-    return arm->spec->bench->shared != 0 ? wm_world_agree(c->members, waits(arm), story) : (int)story->code;
+    return arm->ring.positions <= 1 || c->n_arms == 1;
 }
 
-static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn, struct wm_err *story)
+/* This arm's data in the buffers; nobody begins before all are ready, for peers may put or get. */
+static int own_buffers(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
+{
+    bool owns = c->owner == arm - c->arm;
+    c->owner = (int)(arm - c->arm);
+    if (owns || !keeps_data(c, arm) || arm->endpoint->is->transport->moves_nothing)
+        return WM_OK;
+    wm_arm_fill(arm, c->bench, story);
+    return agree(c, waits(arm), story);
+}
+
+/* @param loops_ns  out: of the operations alone, for the size of the next block */
+static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn, uint64_t *loops_ns,
+                     struct wm_err *story)
 {
     *story = (struct wm_err){ .rank = -1 };
     int code = own_buffers(c, arm, story);
+    uint64_t begin = wm_now_ns();
     if (code == WM_OK && arm->part)
         code = wm_loop_run(&arm->loop, turn->warm);
     wm_watch_progress(c->watch);
@@ -242,6 +272,7 @@ static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct t
         code = wm_loop_time(&arm->loop, turn->samples, turn->batch, c->own_ns);
     else if (code == WM_OK && arm->part)
         code = wm_loop_run(&arm->loop, turn->samples * turn->batch);
+    *loops_ns = arm->part ? wm_now_ns() - begin : 0;
     if (!arm->clock)
         memset(c->own_ns, 0, turn->samples * sizeof(*c->own_ns));
     wm_watch_progress(c->watch);
@@ -257,11 +288,12 @@ static bool only_rank_0_has_a_clock(const struct wm_arm *arm)
 }
 
 static int share_block(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn, int code,
-                       struct wm_err *story)
+                       uint64_t loops_ns, struct wm_err *story)
 {
     uint64_t *tail = c->all_ns + turn->samples, *from = only_rank_0_has_a_clock(arm) ? tail : c->all_ns;
     memcpy(c->all_ns, c->own_ns, turn->samples * sizeof(*c->own_ns));
     tail[TAIL_CODE] = (uint64_t)code;
+    tail[TAIL_LOOPS] = loops_ns;
     tail[TAIL_START] = arm->clock ? arm->loop.last_start_ns + (uint64_t)c->clock_offset_ns : 0;
     tail[TAIL_START_COMPLEMENT] = arm->clock ? ~tail[TAIL_START] : 0;
     if (wm_world_max(c->members, from, (size_t)(tail + TAIL - from), waits(arm), story) != WM_OK)
@@ -276,11 +308,19 @@ static double sample_ns(const struct wm_comparison *c, const struct wm_arm *arm,
     return fmax(net, 0) / (double)batch / wm_arm_operations(arm);
 }
 
+static double median_of(const double *values, double *scratch, size_t n)
+{
+    memcpy(scratch, values, n * sizeof(*values));
+    return wm_median(scratch, n);
+}
+
 static void keep_samples(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn, struct wm_series *series,
                          const uint64_t *ns)
 {
     for (uint32_t i = 0; i < turn->samples; i++)
         c->sample_ns[i] = sample_ns(c, arm, ns[i], turn->batch);
+    if (series == arm->series && arm->turns < WM_TURNS) /* before the series reorders them */
+        arm->turn_ns[arm->turns++] = median_of(c->sample_ns, c->sorted_ns, turn->samples);
     if (!arm->single)
         wm_series_add(series, c->sample_ns, turn->samples);
     for (uint32_t i = 0; arm->single && i < turn->samples; i++)
@@ -290,7 +330,9 @@ static void keep_samples(struct wm_comparison *c, struct wm_arm *arm, const stru
 static void keep_block(struct wm_comparison *c, struct wm_arm *arm, const struct turn *turn)
 {
     const uint64_t *tail = c->all_ns + turn->samples;
-    arm->operations += turn->warm + turn->samples * turn->batch;
+    uint64_t operations = turn->warm + turn->samples * turn->batch;
+    arm->operations += operations;
+    arm->call_ns = (double)tail[TAIL_LOOPS] / (double)operations;
     if (arm->own != NULL)
         keep_samples(c, arm, turn, arm->own, c->own_ns);
     for (uint32_t i = 0; arm->spec->bench->clock_of == WM_CLOCK_SLOWEST && i < turn->samples; i++)
@@ -306,37 +348,47 @@ static void take_block(struct wm_comparison *c, struct wm_arm *arm, const struct
 {
     struct wm_err story;
     phase(c, WM_PHASE_MEASURE, arm);
-    int code = run_block(c, arm, turn, &story);
-    if (share_block(c, arm, turn, code, &story) == WM_OK)
+    uint64_t loops_ns;
+    int code = run_block(c, arm, turn, &loops_ns, &story);
+    if (share_block(c, arm, turn, code, loops_ns, &story) == WM_OK)
         keep_block(c, arm, turn);
     else
         lose_endpoint(c, arm, &story);
 }
 
-/* With a rotating root the last operation's root depends on the count: one more, untimed, on data filled for it. */
-static int last_of_rotation(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
+static bool checks(const struct wm_comparison *c, const struct wm_arm *arm)
 {
-    int root = (int)(arm->operations % (uint64_t)wm_arm_roots(arm, c->bench->plan));
-    arm->point.root = root;
-    if (wm_arm_fill(arm, c->bench, story) == WM_OK && wm_world_agree(c->members, waits(arm), story) == WM_OK) {
-        int code = wm_loop_run(&arm->loop, 1);
-        arm->operations++;
-        if (agree_on(c, arm, code, story) != WM_OK)
-            lose_endpoint(c, arm, story);
-    }
+    return conf_of(c)->verify && !arm->endpoint->is->transport->moves_nothing;
+}
+
+/* With a rotating root the last operation's root depends on the count, and a cold ring among other arms holds anybody's
+ * data: one more operation, untimed, on data filled for it. */
+static int one_more(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
+{
+    arm->point.root = arm->spec->root == WM_ROOT_ROTATE
+                          ? (int)(arm->operations % (uint64_t)wm_arm_roots(arm, c->bench->plan))
+                          : arm->point.root;
+    wm_arm_fill(arm, c->bench, story);
+    if (agree(c, waits(arm), story) != WM_OK)
+        return story->code;
+    int code = arm->part ? wm_loop_run(&arm->loop, 1) : WM_OK;
+    arm->operations++;
+    if (agree_on(c, arm, code, story) != WM_OK)
+        lose_endpoint(c, arm, story);
     return story->code;
 }
 
+/* The end of an arm: its last timed buffers are checked before another arm's data come into them. */
 static void take_check(struct wm_comparison *c, struct wm_arm *arm)
 {
     struct wm_err story = { .rank = -1 };
     phase(c, WM_PHASE_VERIFY, arm);
-    if (wm_arm_roots(arm, c->bench->plan) > 1 && last_of_rotation(c, arm, &story) != WM_OK) {
-        lose_arm(arm, &story);
-        return;
+    if (checks(c, arm) &&
+        (wm_arm_roots(arm, c->bench->plan) == 1 && keeps_data(c, arm) ? WM_OK : one_more(c, arm, &story)) == WM_OK) {
+        wm_arm_check(arm, c->bench, &story);
+        agree(c, waits(arm), &story);
     }
-    wm_arm_check(arm, c->bench, &story);
-    if (wm_world_agree(c->members, waits(arm), &story) != WM_OK)
+    if (story.code != WM_OK)
         lose_arm(arm, &story);
     else
         arm->status = WM_MEASURED;
@@ -353,6 +405,8 @@ static bool enough(const struct wm_comparison *c, struct wm_arm *arm)
         return false;
     if (wm_series_enough(arm->series))
         return true;
+    if (arm->single && c->n_arms > 1 && arm->turns < SINGLE_TURNS)
+        return false;
     double next = arm->single ? arm->call_ns : (block_ns + warm_ns);
     return (double)arm->spent_ns + next > (double)conf_of(c)->cell_time_ns;
 }
@@ -382,39 +436,28 @@ static bool take(struct wm_comparison *c, const struct turn *decided, enum wm_wa
     return true;
 }
 
-static bool checks(const struct wm_comparison *c, const struct wm_arm *arm)
-{
-    return conf_of(c)->verify && !arm->endpoint->is->transport->moves_nothing;
-}
-
-/* After a block: is the arm done? Its last timed buffers are checked before another arm's data come into them. */
+/* After a block. */
 static bool finish_if_enough(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *err)
 {
     struct turn turn = { .kind = TURN_CHECK, .arm = (int32_t)(arm - c->arm) };
     if (arm->done || !enough(c, arm))
         return true;
-    arm->done = true;
-    if (checks(c, arm))
-        return take(c, &turn, waits(arm), &turn, err);
-    arm->status = WM_MEASURED;
-    return true;
+    return take(c, &turn, waits(arm), &turn, err);
 }
 
-static bool lead_round(struct wm_comparison *c, int *order, bool *left, struct wm_err *err)
+static bool lead_round(struct wm_comparison *c, bool *left, struct wm_err *err)
 {
-    shuffle(c, order);
+    shuffle(c, c->order);
     *left = false;
     for (int i = 0; i < c->n_arms; i++) {
-        struct wm_arm *arm = &c->arm[order[i]];
+        struct wm_arm *arm = &c->arm[c->order[i]];
         if (arm->done)
             continue;
         uint64_t begin = wm_now_ns();
         struct turn turn = block_turn(c, arm);
         if (!take(c, &turn, waits(arm), &turn, err))
             return false;
-        double spent_ns = (double)(wm_now_ns() - begin);
-        arm->spent_ns += (uint64_t)spent_ns;
-        arm->call_ns = spent_ns / (double)(turn.warm + turn.samples * turn.batch);
+        arm->spent_ns += wm_now_ns() - begin;
         if (!finish_if_enough(c, arm, err))
             return false;
         *left |= !arm->done;
@@ -425,17 +468,13 @@ static bool lead_round(struct wm_comparison *c, int *order, bool *left, struct w
 static int lead(struct wm_comparison *c, struct wm_err *err)
 {
     struct turn stop = { .kind = TURN_STOP };
-    int *order = calloc((size_t)c->n_arms, sizeof(*order));
     bool left = false;
-    if (order == NULL)
-        return wm_fail(err, WM_ENOMEM, "calloc", 0, "order of arms");
     for (int a = 0; a < c->n_arms; a++)
         left |= !c->arm[a].done;
-    while (left && lead_round(c, order, &left, err))
+    while (left && lead_round(c, &left, err))
         ;
     if (err->code == WM_OK)
         take(c, &stop, WM_SPIN, &stop, err);
-    free(order);
     return err->code;
 }
 
@@ -445,9 +484,6 @@ static int follow(struct wm_comparison *c, struct wm_err *err)
     enum wm_wait wait = WM_SPIN;
     while (turn.kind != TURN_STOP && take(c, &turn, wait, &turn, err))
         wait = turn.kind != TURN_STOP ? waits(&c->arm[turn.arm]) : WM_SPIN;
-    for (int a = 0; a < c->n_arms; a++) /* rank 0 knows more: who was not checked was measured too */
-        if (c->arm[a].status == WM_NOT_RUN && !c->arm[a].lost)
-            c->arm[a].status = WM_MEASURED;
     return err->code;
 }
 
@@ -460,7 +496,7 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
         return;
     }
     wm_arm_open(arm, c->bench, &story);
-    if (wm_world_agree(c->members, WM_SPIN, &story) != WM_OK) {
+    if (agree(c, WM_SPIN, &story) != WM_OK) {
         lose_arm(arm, &story);
         return;
     }
@@ -469,7 +505,7 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
         c->owner = (int)(arm - c->arm);
         if (!arm->endpoint->is->transport->moves_nothing)
             wm_arm_fill(arm, c->bench, &story);
-        if (wm_world_agree(c->members, waits(arm), &story) != WM_OK)
+        if (agree(c, waits(arm), &story) != WM_OK)
             lose_arm(arm, &story);
         else
             calibrate(c, arm);
@@ -484,9 +520,11 @@ static int open_scratch(struct wm_comparison *c, struct wm_err *err)
     c->own_ns = malloc(WM_TURN_SAMPLES * sizeof(*c->own_ns));
     c->all_ns = malloc((WM_TURN_SAMPLES + TAIL) * sizeof(*c->all_ns));
     c->sample_ns = malloc(WM_TURN_SAMPLES * sizeof(*c->sample_ns));
-    if (c->own_ns == NULL || c->all_ns == NULL || c->sample_ns == NULL)
+    c->sorted_ns = malloc(WM_TURN_SAMPLES * sizeof(*c->sorted_ns));
+    c->order = calloc((size_t)c->n_arms, sizeof(*c->order));
+    if (c->own_ns == NULL || c->all_ns == NULL || c->sample_ns == NULL || c->sorted_ns == NULL || c->order == NULL)
         wm_fail(err, WM_ENOMEM, "malloc", 0, "samples of one block");
-    return wm_world_agree(c->members, WM_SPIN, err);
+    return agree(c, WM_SPIN, err);
 }
 
 static int relate_clocks(struct wm_comparison *c, struct wm_err *err)
@@ -511,6 +549,7 @@ int wm_compare(struct wm_comparison *c, struct wm_err *err)
     struct wm_noise_mark mark;
     struct wm_noise noise = { NAN, NAN, -1 };
     c->owner = -1;
+    c->phase = WM_PHASES;
     wm_noise_begin(&mark);
     if (open_scratch(c, err) == WM_OK && relate_clocks(c, err) == WM_OK) {
         for (int a = 0; a < c->n_arms; a++)
@@ -523,6 +562,8 @@ int wm_compare(struct wm_comparison *c, struct wm_err *err)
     free(c->own_ns);
     free(c->all_ns);
     free(c->sample_ns);
+    free(c->sorted_ns);
+    free(c->order);
     return err->code;
 }
 

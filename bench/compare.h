@@ -12,6 +12,7 @@
 struct wm_comparison {
     struct wm_bench *bench;
     const struct wm_world *members;
+    const int *member; /* their ranks in the run */
     struct wm_watch *watch;
     struct wm_arm *arm;
     int n_arms;
@@ -20,7 +21,10 @@ struct wm_comparison {
     /* private */
     int owner;                 /* whose data stands in the buffers; -1 = nobody's */
     uint64_t *own_ns, *all_ns; /* of one turn */
-    double *sample_ns;
+    double *sample_ns, *sorted_ns;
+    int *order; /* of arms in this round */
+    enum wm_phase phase;
+    uint32_t phase_number;
     int64_t clock_offset_ns;
     uint64_t clock_uncertainty_ns;
 };

@@ -75,7 +75,7 @@ static void set_run_options(struct wm_result_cell *cell, const struct wm_arm_spe
         set(cell, "round", "%d", spec->round_number);
     if (spec->bench->windowed && window != default_window)
         set(cell, "window", "%d", window);
-    if (spec->buffers != WM_BUFFERS_HOT)
+    if (spec->buffers != WM_BUFFERS_HOT && spec->bench->bytes_rule != WM_BYTES_NONE)
         set(cell, "buffers", "%s", wm_buffers_names[spec->buffers]);
     if (spec->bench->clock_of == WM_CLOCK_SLOWEST && spec->sync != WM_SYNC_BARRIER)
         set(cell, "sync", "%s", wm_sync_names[spec->sync]);

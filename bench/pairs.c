@@ -48,14 +48,29 @@ static int same_host_pair(const int *host_of, int ranks, struct wm_pairing *out,
     return wm_fail(err, WM_EABSENT, "", 0, "--pairs same-host: no host has two ranks; start at least two ranks a host");
 }
 
-static int many_pairs(int pairs, int ranks, struct wm_pairing *out, struct wm_err *err)
+/* Ranks host by host, whatever order the launcher dealt them in. */
+static void order_by_host(const int *host_of, int ranks, int *order)
+{
+    int n = 0;
+    for (int h = 0; n < ranks; h++)
+        for (int r = 0; r < ranks; r++)
+            if (host_of[r] == h)
+                order[n++] = r;
+}
+
+static int many_pairs(int pairs, const int *host_of, int ranks, struct wm_pairing *out, struct wm_err *err)
 {
     if (pairs < 1 || pairs > ranks / 2)
         return wm_fail(err, WM_EUSAGE, "", 0, "--pairs %d: %d ranks make 1 to %d pairs at once", pairs, ranks,
                        ranks / 2);
-    int rc = reserve(out, 1, pairs, err);
+    int *order = calloc((size_t)ranks, sizeof(*order)), rc = reserve(out, 1, pairs, err);
+    if (order == NULL)
+        rc = wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", ranks);
+    else
+        order_by_host(host_of, ranks, order);
     for (int i = 0; rc == WM_OK && i < pairs; i++)
-        out->round[0].pair[i] = (struct wm_pair){ i, i + ranks / 2 };
+        out->round[0].pair[i] = (struct wm_pair){ order[i], order[i + ranks / 2] };
+    free(order);
     return rc;
 }
 
@@ -102,7 +117,7 @@ int wm_pairing_make(const char *text, const int *host_of, int ranks, struct wm_p
         if (sscanf(text, "%d-%d%n", &a, &b, &end) == 2 && text[end] == '\0' && a >= 0 && b >= 0)
             return named_pair(a, b, ranks, text, out, err);
         if (sscanf(text, "%d%n", &a, &end) == 1 && text[end] == '\0' && a >= 0)
-            return many_pairs(a, ranks, out, err);
+            return many_pairs(a, host_of, ranks, out, err);
     }
     return wm_fail(err, WM_EUSAGE, "", 0, "--pairs %s: expected A-B (two ranks), N (pairs at once), all or same-host",
                    text);

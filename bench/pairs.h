@@ -20,8 +20,8 @@ struct wm_pairing {
 
 /**
  * @param text       NULL: rank 0 and the first rank on another host, or rank 1;
- *                   "A-B"; "N": i with i + ranks/2 for i < N, at once; "all": each pair, in rounds of a tournament;
- *                   "same-host": the first two ranks that share a host
+ *                   "A-B"; "N": the i-th rank with the (i + ranks/2)-th for i < N, counted host by host, at once;
+ * "all": each pair, in rounds of a tournament; "same-host": the first two ranks that share a host
  * @param host_of    host index by rank
  * @param out        freed by wm_pairing_free()
  * @return WM_OK, WM_EUSAGE (grammar, no such rank, more pairs than ranks/2), WM_EABSENT (no two ranks share a host),

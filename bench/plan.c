@@ -275,6 +275,16 @@ static int refuse_twice(struct maker *m, const char *option, const struct wm_tex
     return WM_OK;
 }
 
+static int refuse_ints_twice(struct maker *m, const char *option, const struct wm_int_list *list)
+{
+    for (int i = 0; i < list->n; i++)
+        for (int k = i + 1; k < list->n; k++)
+            if (list->value[i] == list->value[k])
+                return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s: %lld is named twice", option,
+                               (long long)list->value[i]);
+    return WM_OK;
+}
+
 static int make_pairings(struct maker *m)
 {
     struct wm_plan *plan = m->plan;
@@ -346,24 +356,43 @@ static size_t window_limit(const struct maker *m, const struct wm_arm_spec *arm,
     return fit < 1 ? 1 : fit;
 }
 
+static bool differ_in_window_only(const struct wm_arm_spec *a, const struct wm_arm_spec *b)
+{
+    return a->algo == b->algo && a->transport == b->transport && a->type == b->type && a->op == b->op &&
+           a->root == b->root && a->buffers == b->buffers && a->sync == b->sync && a->round == b->round;
+}
+
+/* Two windows that --max-inflight shrinks to the same one are one cell. */
+static bool repeats(const struct wm_sweep *sweep, int size, int arm)
+{
+    const struct wm_cell *cells = &sweep->cell[size * sweep->n_arms];
+    for (int a = 0; a < arm; a++)
+        if (cells[a].planned && cells[a].bytes == cells[arm].bytes && cells[a].window == cells[arm].window &&
+            differ_in_window_only(&sweep->arm[a], &sweep->arm[arm]))
+            return true;
+    return false;
+}
+
+static void fill_cell(struct maker *m, struct wm_sweep *sweep, int size, int a)
+{
+    const struct wm_arm_spec *arm = &sweep->arm[a];
+    struct wm_cell *cell = &sweep->cell[size * sweep->n_arms + a];
+    uint64_t asked = takes_bytes(sweep->bench) ? m->bytes[size] : 0;
+    size_t bytes = wm_benchmark_bytes(sweep->bench, asked, arm->type, m->plan->ranks);
+    size_t before = size > 0 ? (cell - sweep->n_arms)->bytes : 0;
+    bool empty = asked == 0 && (sweep->bench->shape == WM_PAIR || !takes_bytes(sweep->bench));
+    *cell = (struct wm_cell){ .bytes = bytes, .status = WM_NOT_RUN, .window = arm->window };
+    if (window_limit(m, arm, bytes) < (size_t)arm->window)
+        cell->window = (int)window_limit(m, arm, bytes);
+    cell->planned = ((bytes > 0 && bytes != before) || empty) && !repeats(sweep, size, a);
+    m->plan->n_cells += cell->planned;
+}
+
 static void fill_cells(struct maker *m, struct wm_sweep *sweep)
 {
-    for (int a = 0; a < sweep->n_arms; a++) {
-        const struct wm_arm_spec *arm = &sweep->arm[a];
-        size_t before = 0;
-        for (int s = 0; s < sweep->n_sizes; s++) {
-            struct wm_cell *cell = &sweep->cell[s * sweep->n_arms + a];
-            uint64_t asked = takes_bytes(sweep->bench) ? m->bytes[s] : 0;
-            size_t bytes = wm_benchmark_bytes(sweep->bench, asked, arm->type, m->plan->ranks);
-            bool empty = asked == 0 && (sweep->bench->shape == WM_PAIR || !takes_bytes(sweep->bench));
-            *cell = (struct wm_cell){ .bytes = bytes, .status = WM_NOT_RUN, .window = arm->window };
-            cell->planned = (bytes > 0 && bytes != before) || empty;
-            if (cell->planned && window_limit(m, arm, bytes) < (size_t)arm->window)
-                cell->window = (int)window_limit(m, arm, bytes);
-            before = bytes;
-            m->plan->n_cells += cell->planned;
-        }
-    }
+    for (int s = 0; s < sweep->n_sizes; s++)
+        for (int a = 0; a < sweep->n_arms; a++)
+            fill_cell(m, sweep, s, a);
 }
 
 static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
@@ -425,7 +454,8 @@ static int make_all(struct maker *m)
 {
     if (choose_benchmarks(m) != WM_OK || choose_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
         check_algorithms(m) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
-        refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK)
+        refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK ||
+        refuse_ints_twice(m, "window", &m->conf->windows) != WM_OK)
         return m->err->code;
     bool any_pairs = false;
     for (int i = 0; i < m->n_bench; i++)

@@ -37,11 +37,9 @@ void wm_ratios_close(struct wm_ratios *r)
 static struct wm_ratio_point ratio_of(const struct wm_arm *base, const struct wm_arm *other, uint64_t seed)
 {
     struct wm_ratio_point p = { .bytes = (int64_t)other->cell->bytes, .ratio = NAN, .ci95_low = NAN, .ci95_high = NAN };
-    const double *b, *o;
-    if (base->status != WM_MEASURED || other->status != WM_MEASURED)
-        return p;
-    size_t nb = wm_series_blocks(base->series, &b), no = wm_series_blocks(other->series, &o);
-    wm_ratio_interval(o, no, b, nb, seed, &p.ratio, &p.ci95_low, &p.ci95_high);
+    if (base->status == WM_MEASURED && other->status == WM_MEASURED)
+        wm_ratio_interval(other->turn_ns, other->turns, base->turn_ns, base->turns, seed, &p.ratio, &p.ci95_low,
+                          &p.ci95_high);
     return p;
 }
 

@@ -26,37 +26,60 @@ struct run {
     int *member, *last_member;
     int n_members, n_last;
     uint64_t began_ns;
-    uint32_t number;         /* of the comparison's first cell, for the watch */
-    bool stop;               /* rank 0's decision, known to all after the rejoin */
-    const char *stop_reason; /* rank 0 */
+    uint32_t number;               /* of the comparison's first cell, for the watch */
+    double *median_ns, *member_ns; /* by rank: of pairs, while they are recorded */
+    struct wm_err
+        failed; /* of this rank alone, outside of what all do together; the others learn of it in the rejoin */
+    const char *wants_stop; /* why this rank asks all to end; NULL = it does not */
+    bool stop;              /* all know */
 };
 
 /* ---- memory ---- */
 
-static int check_memory(const struct wm_world *world, const struct wm_plan_need *need, struct wm_err *err)
+static uint64_t sum_areas(const struct wm_plan_need *need)
+{
+    uint64_t sum = 0;
+    for (int a = 0; a < WM_AREAS; a++)
+        sum += need->area_bytes[a];
+    return sum;
+}
+
+/* @param asked  bytes of each rank's buffers */
+static int check_memory(const struct wm_world *world, const uint64_t *asked, struct wm_err *err)
 {
     const struct wm_place *here = &world->places[world->rank];
-    uint64_t mine = 0, available = wm_node_available_bytes(), beside = 0;
-    char asked[WM_TEXT_BYTES], all[WM_TEXT_BYTES], there[WM_TEXT_BYTES];
-    for (int a = 0; a < WM_AREAS; a++)
-        mine += need->area_bytes[a];
+    uint64_t sum = 0, available = wm_node_available_bytes();
+    char all[WM_TEXT_BYTES], there[WM_TEXT_BYTES];
+    int beside = 0;
     for (int r = 0; r < world->size; r++)
-        beside += world->places[r].host_index == here->host_index;
-    if (available > 0 && mine > available / beside)
-        wm_fail(err, WM_EUSAGE, "", 0,
-                "not enough memory on host %s: buffers of %s a rank, %s for its %d ranks, and %s are available; "
-                "lower --max-bytes, --window or --max-inflight",
-                here->host, wm_format_memory(asked, mine), wm_format_memory(all, mine * beside), (int)beside,
-                wm_format_memory(there, available));
+        if (world->places[r].host_index == here->host_index) {
+            sum += asked[r];
+            beside++;
+        }
+    if (available > 0 && sum > available)
+        wm_fail(
+            err, WM_EUSAGE, "", 0,
+            "not enough memory on host %s: %s of buffers for its %d ranks, and %s are available; lower --max-bytes, "
+            "--window or --max-inflight",
+            here->host, wm_format_memory(all, sum), beside, wm_format_memory(there, available));
     return err->code;
 }
 
 int wm_run_check(const struct wm_world *world, const struct wm_plan *plan, struct wm_err *err)
 {
-    struct wm_plan_need need;
-    if (wm_plan_need(plan, world->rank, &need, err) == WM_OK)
-        check_memory(world, &need, err);
-    return wm_world_agree(world, WM_SPIN, err);
+    struct wm_plan_need need = { 0 };
+    uint64_t mine = 0, *asked = calloc((size_t)world->size, sizeof(*asked));
+    if (asked == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "needs of %d ranks", world->size);
+    else if (wm_plan_need(plan, world->rank, &need, err) == WM_OK)
+        mine = sum_areas(&need);
+    if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
+        wm_world_allgather(world, &mine, sizeof(mine), asked, err) == WM_OK) {
+        check_memory(world, asked, err);
+        wm_world_agree(world, WM_SPIN, err);
+    }
+    free(asked);
+    return err->code;
 }
 
 static int open_memory(struct run *run, struct wm_err *err)
@@ -181,7 +204,7 @@ static int rejoin(struct run *run, struct wm_err *err)
     wm_watch_phase(run->is->watch, member ? WM_PHASE_RECORD : WM_PHASE_IDLE, run->number);
     for (int t = 0; t < n; t++)
         flags[t] = (uint64_t)run->endpoint[t].lost;
-    flags[n] = run->stop;
+    flags[n] = run->wants_stop != NULL;
     if (wm_world_max(run->world, flags, (size_t)n + 1, member ? WM_SPIN : WM_SLEEP, err) != WM_OK)
         return err->code;
     for (int t = 0; t < n; t++)
@@ -193,7 +216,7 @@ static int rejoin(struct run *run, struct wm_err *err)
 
 /* ---- records: rank 0, with the members' help ---- */
 
-static int collect(struct wm_comparison *c, const struct wm_arm *arm, const struct run *run, double *median_ns,
+static int collect(struct wm_comparison *c, const struct wm_arm *arm, const struct run *run,
                    struct wm_record_extra *extra, struct wm_err *err)
 {
     *extra = (struct wm_record_extra){
@@ -210,51 +233,52 @@ static int collect(struct wm_comparison *c, const struct wm_arm *arm, const stru
         extra->slowest_rank = run->member[extra->slowest_rank];
     if (arm->pairs <= 1 || arm->status != WM_MEASURED)
         return WM_OK;
-    double *all = calloc((size_t)run->n_members, sizeof(*all));
-    if (all == NULL)
-        return wm_fail(err, WM_ENOMEM, "calloc", 0, "medians of %d members", run->n_members);
-    if (wm_compare_pairs(c, arm, all, err) == WM_OK && run->world->rank == 0) {
-        for (int i = 0; i < arm->pairs; i++)
-            for (int m = 0; m < run->n_members; m++)
-                if (run->member[m] == arm->spec->round->pair[i].from)
-                    median_ns[i] = all[m];
-        extra->pair_median_ns = median_ns;
-    }
-    free(all);
-    return err->code;
+    if (wm_compare_pairs(c, arm, run->member_ns, err) != WM_OK || run->world->rank != 0)
+        return err->code;
+    for (int i = 0; i < arm->pairs; i++)
+        for (int m = 0; m < run->n_members; m++)
+            if (run->member[m] == arm->spec->round->pair[i].from)
+                run->median_ns[i] = run->member_ns[m];
+    extra->pair_median_ns = run->median_ns;
+    return WM_OK;
 }
 
-static int write_cell(struct run *run, const struct wm_sweep *sweep, int size, int a, const struct wm_arm *arm,
-                      const struct wm_record_extra *extra, const struct wm_ratio_point *ratio, struct wm_err *err)
+/* Rank 0 alone: what goes wrong is kept until all meet again. */
+static void fail_alone(struct run *run, const char *why)
+{
+    if (run->failed.code != WM_OK && run->wants_stop == NULL)
+        run->wants_stop = why;
+}
+
+static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, int a, const struct wm_arm *arm,
+                       const struct wm_record_extra *extra, const struct wm_ratio_point *ratio)
 {
     const struct wm_sink *sink = run->is->sink;
     struct wm_result_cell *cell = malloc(sizeof(*cell));
-    if (cell == NULL)
-        return wm_fail(err, WM_ENOMEM, "malloc", 0, "a cell");
-    wm_plan_identity(run->plan, sweep, size, a, cell);
-    if (wm_record(arm, run->plan, extra, cell, err) == WM_OK)
-        sink->cell(sink->arg, cell, sweep, a, ratio, err);
-    wm_record_clear(cell);
-    free(cell);
-    return err->code;
+    if (cell == NULL) {
+        wm_fail(&run->failed, WM_ENOMEM, "malloc", 0, "a cell");
+    } else {
+        wm_plan_identity(run->plan, sweep, size, a, cell);
+        if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK)
+            sink->cell(sink->arg, cell, sweep, a, ratio, &run->failed);
+        wm_record_clear(cell);
+        free(cell);
+    }
+    fail_alone(run, "the result could not be written");
 }
 
 /* @param ratios  of the arms after the first, at this size; rank 0 */
 static int record_arms(struct run *run, struct wm_comparison *c, const struct wm_sweep *sweep, int size,
                        const struct wm_ratio_point *ratios, struct wm_err *err)
 {
-    double *medians = calloc((size_t)run->world->size, sizeof(*medians));
-    if (medians == NULL)
-        wm_fail(err, WM_ENOMEM, "calloc", 0, "medians of pairs");
     for (int a = 0; a < c->n_arms && err->code == WM_OK; a++) {
         struct wm_record_extra extra;
         if (!c->arm[a].cell->planned)
             continue;
         sweep->cell[size * sweep->n_arms + a].status = c->arm[a].status;
-        if (collect(c, &c->arm[a], run, medians, &extra, err) == WM_OK && run->world->rank == 0)
-            write_cell(run, sweep, size, a, &c->arm[a], &extra, a > 0 ? &ratios[a - 1] : NULL, err);
+        if (collect(c, &c->arm[a], run, &extra, err) == WM_OK && run->world->rank == 0 && run->failed.code == WM_OK)
+            write_cell(run, sweep, size, a, &c->arm[a], &extra, a > 0 ? &ratios[a - 1] : NULL);
     }
-    free(medians);
     return err->code;
 }
 
@@ -266,14 +290,11 @@ struct keeping {
     struct wm_ratios ratios; /* rank 0 */
 };
 
-static void stop_at(struct run *run, const struct wm_err *err)
+static void look_at_the_clock(struct run *run)
 {
-    if (err->code != WM_OK || run->world->rank != 0 || run->plan->conf->total_time_ns == 0 || run->stop)
-        return;
-    if (wm_now_ns() - run->began_ns > run->plan->conf->total_time_ns) {
-        run->stop = true;
-        run->stop_reason = "--total-time was used up";
-    }
+    uint64_t limit_ns = run->plan->conf->total_time_ns;
+    if (run->world->rank == 0 && limit_ns > 0 && wm_now_ns() - run->began_ns > limit_ns && run->wants_stop == NULL)
+        run->wants_stop = "--total-time was used up";
 }
 
 static int compare_members(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep,
@@ -282,6 +303,7 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
     struct wm_comparison c = {
         .bench = &run->bench,
         .members = run->part,
+        .member = run->member,
         .watch = run->is->watch,
         .arm = keep->arm,
         .n_arms = sweep->n_arms,
@@ -309,16 +331,8 @@ static int one_size(struct run *run, const struct wm_sweep *sweep, int size, str
         compare_members(run, sweep, size, keep, err);
     for (int a = 0; a < sweep->n_arms; a++)
         wm_arm_close(&keep->arm[a]);
-    if (err->code == WM_EIO || err->code == WM_ENOMEM) { /* this rank alone: the others learn it from the rejoin */
-        run->stop = true;
-        struct wm_err ignored = { 0 };
-        rejoin(run, &ignored);
-        return err->code;
-    }
-    stop_at(run, err);
-    if (err->code == WM_OK)
-        rejoin(run, err);
-    return err->code;
+    look_at_the_clock(run);
+    return err->code == WM_OK ? rejoin(run, err) : (int)err->code;
 }
 
 static int open_keeping(const struct run *run, const struct wm_sweep *sweep, struct keeping *keep, struct wm_err *err)
@@ -329,10 +343,11 @@ static int open_keeping(const struct run *run, const struct wm_sweep *sweep, str
     return run->world->rank == 0 ? wm_ratios_open(&keep->ratios, sweep, err) : WM_OK;
 }
 
-static int write_comparison(const struct run *run, struct keeping *keep, struct wm_err *err)
+static void write_comparison(struct run *run, struct keeping *keep)
 {
     struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
-    return run->is->sink->comparison(run->is->sink->arg, &comparison, err);
+    run->is->sink->comparison(run->is->sink->arg, &comparison, &run->failed);
+    fail_alone(run, "the result could not be written");
 }
 
 static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_err *err)
@@ -342,8 +357,8 @@ static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_er
     if (wm_world_agree(run->world, WM_SPIN, err) == WM_OK)
         for (int s = 0; s < sweep->n_sizes && err->code == WM_OK && !run->stop; s++)
             one_size(run, sweep, s, &keep, err);
-    if (err->code == WM_OK && run->world->rank == 0 && sweep->n_arms > 1 && !run->stop)
-        write_comparison(run, &keep, err);
+    if (err->code == WM_OK && run->world->rank == 0 && sweep->n_arms > 1 && run->failed.code == WM_OK)
+        write_comparison(run, &keep);
     wm_ratios_close(&keep.ratios);
     free(keep.arm);
     return err->code;
@@ -354,7 +369,10 @@ static int open_run(struct run *run, struct wm_err *err)
     run->endpoint = calloc((size_t)run->plan->n_transports, sizeof(*run->endpoint));
     run->member = calloc((size_t)run->world->size, sizeof(*run->member));
     run->last_member = calloc((size_t)run->world->size, sizeof(*run->last_member));
-    if (run->endpoint == NULL || run->member == NULL || run->last_member == NULL)
+    run->median_ns = calloc((size_t)run->world->size, sizeof(*run->median_ns));
+    run->member_ns = calloc((size_t)run->world->size, sizeof(*run->member_ns));
+    if (run->endpoint == NULL || run->member == NULL || run->last_member == NULL || run->median_ns == NULL ||
+        run->member_ns == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "endpoints and members of %d ranks", run->world->size);
     if (wm_world_agree(run->world, WM_SPIN, err) != WM_OK)
         return err->code;
@@ -373,9 +391,11 @@ static void close_run(struct run *run, bool together)
     free(run->endpoint);
     free(run->member);
     free(run->last_member);
+    free(run->median_ns);
+    free(run->member_ns);
 }
 
-int wm_run(const struct wm_run_request *request, struct wm_err *err)
+int wm_run(const struct wm_run_request *request, const char **stopped, struct wm_err *err)
 {
     struct run run = {
         .is = request,
@@ -384,12 +404,17 @@ int wm_run(const struct wm_run_request *request, struct wm_err *err)
         .bench = { .plan = request->plan, .rank = request->world->rank, .clock_cost_ns = request->clock.cost_ns },
         .random = { .state = (uint64_t)request->plan->conf->seed },
         .began_ns = wm_now_ns(),
+        .failed = { .rank = -1 },
     };
-    if (open_run(&run, err) == WM_OK)
-        for (int i = 0; i < run.plan->n_sweeps && err->code == WM_OK && !run.stop; i++)
-            one_sweep(&run, &run.plan->sweep[i], err);
+    bool together = open_run(&run, err) == WM_OK;
+    for (int i = 0; together && i < run.plan->n_sweeps && err->code == WM_OK && !run.stop; i++)
+        one_sweep(&run, &run.plan->sweep[i], err);
+    together = err->code == WM_OK;
     wm_watch_phase(request->watch, WM_PHASE_END, UINT32_MAX);
-    close_run(&run, err->code == WM_OK || err->code == WM_EIO || err->code == WM_ENOMEM);
+    close_run(&run, together);
+    *stopped = run.wants_stop;
+    if (together && run.failed.code != WM_OK)
+        *err = run.failed;
     return err->code;
 }
 

@@ -26,10 +26,11 @@ struct wm_run_request {
 
 /**
  * Collective. Memory and transports are opened here and closed here.
+ * @param stopped  out: why the run ended before its plan, on the rank that decided so (0); NULL = it did not
  * @return WM_OK when every cell was tried, whatever became of it (wm_run_status() says); else why the run could not go
  * on
  */
-int wm_run(const struct wm_run_request *request, struct wm_err *err);
+int wm_run(const struct wm_run_request *request, const char **stopped, struct wm_err *err);
 
 /** Collective, before anything is allocated or written: WM_EUSAGE with the figures where the buffers do not fit a host.
  */

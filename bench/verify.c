@@ -1,5 +1,7 @@
 #include "bench/verify.h"
 
+#include <stdio.h>
+
 static int poison(struct wm_buf *buf, size_t at, size_t bytes, struct wm_err *err)
 {
     struct wm_pattern p = { .kind = WM_POISON };
@@ -38,20 +40,22 @@ int wm_verify_fill(const struct wm_benchmark *bench, const struct wm_point *poin
     return err->code;
 }
 
-static int wrong_data(const struct wm_span *s, const struct wm_point *point, const struct wm_wrong *wrong,
-                      struct wm_err *err)
+static int wrong_data(const struct wm_span *s, const struct wm_point *point, const int *ranks,
+                      const struct wm_wrong *wrong, struct wm_err *err)
 {
-    const char *from = s->pattern.kind == WM_MOVED ? "moved data" : "the reduction";
+    char what[48] = "the reduction";
+    if (s->pattern.kind == WM_MOVED)
+        snprintf(what, sizeof(what), "the data of rank %u",
+                 ranks != NULL ? (unsigned)ranks[s->pattern.rank] : s->pattern.rank);
     return wm_fail(
         err, WM_EDATA, "", 0,
-        "wrong data: %zu of %zu %s elements of %s (source rank %u, offset %zu) are wrong, the first at index %zu: "
-        "got %s, want %s",
-        wrong->elements, s->bytes / wm_dtype_bytes(point->type), wm_dtype_names[point->type], from, s->pattern.rank,
-        s->at.offset, wrong->first, wrong->got, wrong->want);
+        "wrong data: %zu of %zu %s elements of %s (at byte %zu) are wrong, the first at index %zu: got %s, want %s",
+        wrong->elements, s->bytes / wm_dtype_bytes(point->type), wm_dtype_names[point->type], what, s->at.offset,
+        wrong->first, wrong->got, wrong->want);
 }
 
 int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf buf[WM_AREAS],
-                    size_t at, struct wm_verified *out, struct wm_err *err)
+                    size_t at, const int *ranks, struct wm_verified *out, struct wm_err *err)
 {
     struct wm_spans spans = { 0 };
     if (bench->expect == NULL)
@@ -67,7 +71,7 @@ int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *poi
         out->checked_bytes += s->bytes;
         out->wrong_elements += wrong.elements;
         if (wrong.elements > 0)
-            wrong_data(s, point, &wrong, err);
+            wrong_data(s, point, ranks, &wrong, err);
     }
     wm_spans_free(&spans);
     return err->code;

@@ -16,8 +16,9 @@ struct wm_verified {
 /**
  * Checks what must stand there after; adds to `out`. Wrong data is WM_EDATA: err names the first wrong element, what
  * was got and wanted, and from which rank it should have come.
+ * @param ranks  of the run, by the patterns' ranks; NULL: the same
  */
 int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf buf[WM_AREAS],
-                    size_t at, struct wm_verified *out, struct wm_err *err);
+                    size_t at, const int *ranks, struct wm_verified *out, struct wm_err *err);
 
 #endif

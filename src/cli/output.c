@@ -15,11 +15,10 @@ static const char default_name[] = "wiremark-result.json";
 static int check_folder(const char *path, struct wm_err *err)
 {
     struct stat st;
-    char *copy = strdup(path), probe[64];
+    char *copy = strdup(path);
     if (copy == NULL)
         return wm_fail(err, WM_ENOMEM, "strdup", 0, "name of the folder");
     const char *folder = dirname(copy);
-    snprintf(probe, sizeof(probe), ".wiremark-%d", (int)getpid());
     if (stat(folder, &st) != 0)
         wm_fail(err, WM_EUSAGE, "", 0, "--output: there is no folder %s; make it first", folder);
     else if (!S_ISDIR(st.st_mode))

@@ -40,20 +40,28 @@ static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep
     }
 }
 
-/* The ranks that differ: the first, the second, and the last. */
-static int largest_need(const struct wm_plan *plan, uint64_t *bytes, struct wm_err *err)
+static int need_of(const struct wm_plan *plan, int rank, uint64_t *bytes, struct wm_err *err)
 {
-    int ranks[3] = { 0, plan->ranks > 1, plan->ranks - 1 };
+    struct wm_plan_need need;
     *bytes = 0;
-    for (int i = 0; i < 3; i++) {
-        struct wm_plan_need need;
-        uint64_t sum = 0;
-        if (wm_plan_need(plan, ranks[i], &need, err) != WM_OK)
+    if (wm_plan_need(plan, rank, &need, err) != WM_OK)
+        return err->code;
+    for (int a = 0; a < WM_AREAS; a++)
+        *bytes += need.area_bytes[a];
+    return WM_OK;
+}
+
+/* The largest rank's and the largest host's. */
+static int largest_needs(const struct wm_plan *plan, uint64_t *a_rank, uint64_t *a_host, struct wm_err *err)
+{
+    uint64_t host = 0, bytes;
+    *a_rank = *a_host = 0;
+    for (int r = 0; r < plan->ranks; r++) {
+        if (need_of(plan, r, &bytes, err) != WM_OK)
             return err->code;
-        for (int a = 0; a < WM_AREAS; a++)
-            sum += need.area_bytes[a];
-        if (sum > *bytes)
-            *bytes = sum;
+        host = (r > 0 && plan->host_of[r] == plan->host_of[r - 1] ? host : 0) + bytes;
+        *a_rank = bytes > *a_rank ? bytes : *a_rank;
+        *a_host = host > *a_host ? host : *a_host;
     }
     return WM_OK;
 }
@@ -61,16 +69,15 @@ static int largest_need(const struct wm_plan *plan, uint64_t *bytes, struct wm_e
 static int print_plan(const struct wm_plan *plan, struct wm_err *err)
 {
     char text[WM_TEXT_BYTES], all[WM_TEXT_BYTES];
-    uint64_t bytes;
-    int a_host = (plan->ranks + plan->hosts - 1) / plan->hosts;
-    if (largest_need(plan, &bytes, err) != WM_OK)
+    uint64_t a_rank, a_host;
+    if (largest_needs(plan, &a_rank, &a_host, err) != WM_OK)
         return err->code;
     printf("%-15s %5s  %8s  %8s  %s\n", "benchmark", "cells", "from", "to", "algorithm");
     for (int i = 0; i < plan->n_sweeps; i++)
         print_sweep(plan, &plan->sweep[i]);
     printf("\n%d cells for %d ranks on %d hosts\n", plan->n_cells, plan->ranks, plan->hosts);
-    printf("buffers: %s a rank, %s a host (%d ranks)\n", wm_format_memory(text, bytes),
-           wm_format_memory(all, bytes * (uint64_t)a_host), a_host);
+    printf("buffers: up to %s a rank, %s a host (%d ranks)\n", wm_format_memory(text, a_rank),
+           wm_format_memory(all, a_host), (plan->ranks + plan->hosts - 1) / plan->hosts);
     printf(
         "time: at most about %s by --cell-time; where an operation takes longer than a twelfth of it, 12 operations\n",
         wm_format_ns(text, (double)wm_plan_time_ns(plan)));

@@ -1,5 +1,7 @@
 #include "bench/run.h"
 
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +28,8 @@ struct session {
     struct wm_journal *journal;
     struct wm_table *table;
     const char **hosts;
+    atomic_bool finishing; /* the document is being made of the journal: by the main thread or the watch's, once */
+    const char *stopped;   /* why the run ended before its plan; NULL = it did not */
     uint64_t began_ns, told_ns;
     int ended_cells;
 };
@@ -131,6 +135,8 @@ static const char *last_words(void *arg, const char *why)
     struct wm_err err = { .rank = -1 };
     if (s->journal == NULL)
         return NULL;
+    if (atomic_exchange(&s->finishing, true)) /* the run itself is at it, or done */
+        return s->output.path;
     wm_journal_seal(s->journal);
     snprintf(ending.ended_by, sizeof(ending.ended_by), "%s", why);
     if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, &err) == WM_OK)
@@ -203,9 +209,8 @@ static int open_journal(struct session *s, int argc, char **argv, struct wm_err 
     json_t *head = wm_environment_head(argc, argv, &s->options.conf, s->world, s->clock);
     if (head == NULL)
         return wm_fail(err, WM_ENOMEM, "json_pack", 0, "head of the result");
-    if (wm_output_set_aside(&s->output, err) == WM_OK &&
-        wm_journal_open(s->output.journal, head, &s->journal, err) == WM_OK)
-        plan_journal(s, err);
+    if (wm_journal_open(s->output.journal, head, &s->journal, err) == WM_OK && plan_journal(s, err) == WM_OK)
+        wm_output_set_aside(&s->output, err);
     json_decref(head);
     return err->code;
 }
@@ -238,7 +243,7 @@ static int open_outputs(struct session *s, int argc, char **argv, struct wm_err 
     return wm_world_bcast(s->world, 0, &s->clock, sizeof(s->clock), WM_SPIN, err);
 }
 
-static int measure(struct session *s, struct wm_err *err)
+static int measure(struct session *s, const char **stopped, struct wm_err *err)
 {
     struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .arg = s };
     struct wm_run_request request = {
@@ -253,19 +258,22 @@ static int measure(struct session *s, struct wm_err *err)
     };
     wm_watch_inform(s->watch, &inform);
     s->began_ns = s->told_ns = wm_now_ns();
-    return wm_run(&request, err);
+    return wm_run(&request, stopped, err);
 }
 
 /* Rank 0: the document, whatever the run came to. */
 static int finish(struct session *s, const struct wm_err *ran, struct wm_err *err)
 {
-    struct wm_ending ending = { .complete = ran->code == WM_OK, .ended_by = "finished" };
+    struct wm_ending ending = { .complete = ran->code == WM_OK && s->stopped == NULL, .ended_by = "finished" };
     wm_table_end(s->table);
     s->table = NULL;
     if (s->journal == NULL)
         return WM_OK;
-    if (ran->code != WM_OK)
-        snprintf(ending.ended_by, sizeof(ending.ended_by), "%.190s", ran->what);
+    if (ran->code != WM_OK || s->stopped != NULL)
+        snprintf(ending.ended_by, sizeof(ending.ended_by), "%.190s", ran->code != WM_OK ? ran->what : s->stopped);
+    if (atomic_exchange(&s->finishing, true)) /* the watch is at it, and ends the process then */
+        for (;;)
+            pause();
     wm_journal_seal(s->journal);
     if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, err) == WM_OK && ran->code == WM_OK &&
         wants_progress(s))
@@ -276,7 +284,7 @@ static int finish(struct session *s, const struct wm_err *ran, struct wm_err *er
 /* The status that all ranks return: rank 0 knows what became of the cells and of the files. */
 static int settle(struct session *s, const struct wm_err *ran, struct wm_err *err)
 {
-    uint64_t status = 0;
+    uint64_t status = (uint64_t)wm_exit_status(ran->code);
     if (s->world->rank == 0) {
         int of_files = wm_exit_status((enum wm_code)finish(s, ran, err));
         if (ferror(stdout) || fflush(stdout) != 0)
@@ -335,7 +343,7 @@ static int run_together(struct session *s, int argc, char **argv, const struct w
     if (wm_run_check(s->world, &s->plan, &err) != WM_OK || wm_watch_connect(s->watch, s->world, &err) != WM_OK ||
         open_outputs(s, argc, argv, &err) != WM_OK)
         return refuse(s, &err);
-    measure(s, &ran);
+    measure(s, &s->stopped, &ran);
     bool together = ran.code == WM_OK || ran.code == WM_EIO || ran.code == WM_ENOMEM;
     if (together)
         return settle(s, &ran, &files);
@@ -369,6 +377,11 @@ static int run_main(int argc, char **argv)
         return s.launch.rank <= 0 ? wm_cli_fail(&err) : wm_exit_status(err.code);
     }
     int status = run_together(&s, argc, argv, &parsed);
+    if (status != 0) { /* a launcher ends the others when the first has left with it: all is said and written already */
+        signal(SIGTERM, SIG_IGN);
+        wm_watch_stop(s.watch);
+        s.watch = NULL;
+    }
     wm_world_close(s.world);
     wm_watch_stop(s.watch);
     close_session(&s);

@@ -45,6 +45,13 @@ static void test_many_pairs(void)
         CHECK_INT(p.round[0].pair[i].to, i + 3);
     }
     wm_pairing_free(&p);
+    static const int dealt[4] = { 0, 1, 0, 1 }; /* by a launcher that goes round the hosts: pairs still cross */
+    CHECK_INT(wm_pairing_make("2", dealt, 4, &p, &err), WM_OK);
+    CHECK_INT(p.round[0].pair[0].from, 0);
+    CHECK_INT(p.round[0].pair[0].to, 1);
+    CHECK_INT(p.round[0].pair[1].from, 2);
+    CHECK_INT(p.round[0].pair[1].to, 3);
+    wm_pairing_free(&p);
 }
 
 /* Every pair meets exactly once, and nobody is in two pairs of a round. */

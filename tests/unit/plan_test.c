@@ -67,6 +67,7 @@ static void test_counts(void)
         { "allreduce --algo all --bytes 64", 2, 1, 1, 4 },
         { "allreduce --algo ring,native --dtype float,half --bytes 64", 4, 1, 1, 4 },
         { "barrier", 4, 1, 1, 1 },
+        { "bandwidth --bytes 8,4M --window 64,128", 2, 1, 1, 3 }, /* at 4M both shrink to 64 */
         { "latency --pairs all --bytes 8", 5, 1, 5, 5 },
         { "latency --pairs 0-1,1-2 --bytes 8", 3, 1, 1, 2 },
         { "allreduce alltoall --algo ring,pairwise --bytes 64", 2, 1, 2, 2 },
@@ -112,6 +113,7 @@ static void test_refusals(void)
         { "allreduce --algo rign", 2, WM_EUSAGE, "no benchmark of this run has it (did you mean ring?)" },
         { "allreduce alltoall --algo ring", 2, WM_EUSAGE, "alltoall has no such algorithm; it has native" },
         { "allreduce --algo ring,all", 2, WM_EUSAGE, "ring is named twice" },
+        { "bandwidth --window 4,4", 2, WM_EUSAGE, "--window: 4 is named twice" },
         { "allreduce --bytes 3", 2, WM_EUSAGE, "no size to measure for allreduce" },
         { "latency --pairs all,0-1", 4, WM_EUSAGE, "--pairs all stands alone" },
         { "latency --transport mip", 2, WM_EUSAGE, "unknown transport 'mip' (did you mean mpi?)" },
