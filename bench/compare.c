@@ -25,6 +25,14 @@ static enum wm_wait waits(const struct wm_arm *arm)
     return arm->part ? WM_SPIN : WM_SLEEP;
 }
 
+/* An operation that failed is no progress: the watch's clock goes on, so that who is stuck after it is found in time.
+ */
+static void progress(const struct wm_comparison *c, int code)
+{
+    if (code == WM_OK)
+        wm_watch_progress(c->watch);
+}
+
 /* A phase that goes on keeps its count of blocks. */
 static void phase(struct wm_comparison *c, enum wm_phase now, const struct wm_arm *arm)
 {
@@ -104,7 +112,7 @@ static int run_verified_once(struct wm_comparison *c, struct wm_arm *arm, int ro
         return story->code;
     }
     int code = pass.program != NULL ? wm_program_run(pass.program) : WM_OK;
-    wm_watch_progress(c->watch);
+    progress(c, code);
     if (agree_on(c, arm, code, story) != WM_OK) {
         lose_endpoint(c, arm, story); /* its operations may be open still: the program stays */
         return story->code;
@@ -135,7 +143,7 @@ static void calibrate(struct wm_comparison *c, struct wm_arm *arm)
         uint64_t begin = wm_now_ns();
         int code = arm->part ? wm_loop_run(&arm->loop, n) : WM_OK;
         uint64_t v[2] = { arm->part ? wm_now_ns() - begin : 0, (uint64_t)code };
-        wm_watch_progress(c->watch);
+        progress(c, code);
         story = (struct wm_err){ .rank = -1 };
         if (wm_world_max(c->members, v, 2, waits(arm), &story) != WM_OK) {
             lose_endpoint(c, arm, &story);
@@ -267,7 +275,7 @@ static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct t
     uint64_t begin = wm_now_ns();
     if (code == WM_OK && arm->part)
         code = wm_loop_run(&arm->loop, turn->warm);
-    wm_watch_progress(c->watch);
+    progress(c, code);
     if (code == WM_OK && arm->clock)
         code = wm_loop_time(&arm->loop, turn->samples, turn->batch, c->own_ns);
     else if (code == WM_OK && arm->part)
@@ -275,7 +283,7 @@ static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct t
     *loops_ns = arm->part ? wm_now_ns() - begin : 0;
     if (!arm->clock)
         memset(c->own_ns, 0, turn->samples * sizeof(*c->own_ns));
-    wm_watch_progress(c->watch);
+    progress(c, code);
     return code;
 }
 

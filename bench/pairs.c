@@ -105,7 +105,7 @@ static int named_pair(int a, int b, int ranks, const char *text, struct wm_pairi
 
 int wm_pairing_make(const char *text, const int *host_of, int ranks, struct wm_pairing *out, struct wm_err *err)
 {
-    int a, b, end = 0;
+    int a = -1, b = -1;
     *out = (struct wm_pairing){ 0 };
     if (text == NULL)
         return default_pair(host_of, ranks, out, err);
@@ -113,12 +113,15 @@ int wm_pairing_make(const char *text, const int *host_of, int ranks, struct wm_p
         return all_pairs(ranks, out, err);
     if (strcmp(text, "same-host") == 0)
         return same_host_pair(host_of, ranks, out, err);
-    if (strspn(text, "0123456789-") == strlen(text) && strlen(text) < 16) {
-        if (sscanf(text, "%d-%d%n", &a, &b, &end) == 2 && text[end] == '\0' && a >= 0 && b >= 0)
-            return named_pair(a, b, ranks, text, out, err);
-        if (sscanf(text, "%d%n", &a, &end) == 1 && text[end] == '\0' && a >= 0)
-            return many_pairs(a, host_of, ranks, out, err);
-    }
+    char plain[32] = "";
+    if (sscanf(text, "%9d-%9d", &a, &b) == 2)
+        snprintf(plain, sizeof(plain), "%d-%d", a, b);
+    if (strcmp(plain, text) == 0 && a >= 0 && b >= 0) /* "00-1" would be another name of 0-1 */
+        return named_pair(a, b, ranks, text, out, err);
+    if (sscanf(text, "%9d", &a) == 1)
+        snprintf(plain, sizeof(plain), "%d", a);
+    if (strcmp(plain, text) == 0 && a >= 0)
+        return many_pairs(a, host_of, ranks, out, err);
     return wm_fail(err, WM_EUSAGE, "", 0, "--pairs %s: expected A-B (two ranks), N (pairs at once), all or same-host",
                    text);
 }

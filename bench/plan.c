@@ -259,7 +259,10 @@ static int parse_root(struct maker *m, const char *text, int *root)
         *root = WM_ROOT_ROTATE;
         return WM_OK;
     }
-    if (wm_parse_int(text, &rank, &ignored) != WM_OK || rank < 0 || rank >= m->request->ranks)
+    char plain[24] = "";
+    if (wm_parse_int(text, &rank, &ignored) == WM_OK)
+        snprintf(plain, sizeof(plain), "%lld", (long long)rank);
+    if (strcmp(plain, text) != 0 || rank < 0 || rank >= m->request->ranks) /* "00" would be another name of 0 */
         return wm_fail(m->err, WM_EUSAGE, "", 0, "--root %s: expected a rank from 0 to %d, or rotate", text,
                        m->request->ranks - 1);
     *root = (int)rank;

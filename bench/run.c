@@ -327,8 +327,10 @@ static int one_size(struct run *run, const struct wm_sweep *sweep, int size, str
     choose_members(run, sweep, keep->arm);
     if (open_part(run, err) != WM_OK)
         return err->code;
+    *run->is->at_hand = run->number;
     if (run->part != NULL)
         compare_members(run, sweep, size, keep, err);
+    *run->is->at_hand = UINT32_MAX;
     for (int a = 0; a < sweep->n_arms; a++)
         wm_arm_close(&keep->arm[a]);
     look_at_the_clock(run);

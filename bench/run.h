@@ -22,6 +22,7 @@ struct wm_run_request {
     struct wm_plan *plan; /* the cells' status is written */
     struct wm_clock clock;
     const struct wm_sink *sink;
+    _Atomic uint32_t *at_hand; /* out: number of the first cell of the comparison under way; UINT32_MAX = none */
 };
 
 /**

@@ -28,8 +28,9 @@ struct session {
     struct wm_journal *journal;
     struct wm_table *table;
     const char **hosts;
-    atomic_bool finishing; /* the document is being made of the journal: by the main thread or the watch's, once */
-    const char *stopped;   /* why the run ended before its plan; NULL = it did not */
+    _Atomic uint32_t at_hand; /* number of the comparison's first cell */
+    atomic_bool finishing;    /* the document is being made of the journal: by the main thread or the watch's, once */
+    const char *stopped;      /* why the run ended before its plan; NULL = it did not */
     uint64_t began_ns, told_ns;
     int ended_cells;
 };
@@ -127,6 +128,27 @@ static const char *cell_name(void *arg, uint32_t number)
     return cell.id;
 }
 
+/* The cells under way when a deadline ended the run; what of them is in the journal already counts, the last line wins.
+ */
+static void keep_timed_out(struct session *s, const char *why)
+{
+    static struct wm_result_cell cell;
+    const struct wm_sweep *sweep;
+    struct wm_err ignored = { 0 };
+    int size, arm;
+    if (strstr(why, "timed out") == NULL || !wm_plan_cell(&s->plan, s->at_hand, &sweep, &size, &arm))
+        return;
+    for (arm = 0; arm < sweep->n_arms; arm++) {
+        const struct wm_cell *planned = &sweep->cell[size * sweep->n_arms + arm];
+        if (!planned->planned || planned->status != WM_NOT_RUN)
+            continue;
+        wm_plan_identity(&s->plan, sweep, size, arm, &cell);
+        cell.status = WM_TIMEOUT;
+        snprintf(cell.reason, sizeof(cell.reason), "%s", why);
+        wm_journal_cell(s->journal, &cell, &ignored);
+    }
+}
+
 /* Rank 0, from the watch's thread, while the run is stuck or ending: the result of what is in the journal. */
 static const char *last_words(void *arg, const char *why)
 {
@@ -137,6 +159,7 @@ static const char *last_words(void *arg, const char *why)
         return NULL;
     if (atomic_exchange(&s->finishing, true)) /* the run itself is at it, or done */
         return s->output.path;
+    keep_timed_out(s, why);
     wm_journal_seal(s->journal);
     snprintf(ending.ended_by, sizeof(ending.ended_by), "%s", why);
     if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, &err) == WM_OK)
@@ -247,7 +270,7 @@ static int measure(struct session *s, const char **stopped, struct wm_err *err)
 {
     struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .arg = s };
     struct wm_run_request request = {
-        .world = s->world, .watch = s->watch, .plan = &s->plan, .clock = s->clock, .sink = &sink
+        .world = s->world, .watch = s->watch, .plan = &s->plan, .clock = s->clock, .sink = &sink, .at_hand = &s->at_hand
     };
     struct wm_watch_conf inform = {
         .open_timeout_ns = s->options.conf.open_timeout_ns,
@@ -257,6 +280,7 @@ static int measure(struct session *s, const char **stopped, struct wm_err *err)
         .arg = s,
     };
     wm_watch_inform(s->watch, &inform);
+    s->at_hand = UINT32_MAX;
     s->began_ns = s->told_ns = wm_now_ns();
     return wm_run(&request, stopped, err);
 }

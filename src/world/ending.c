@@ -143,7 +143,7 @@ static void report_deadline(struct wm_ending *ending, char *why, size_t why_byte
     const struct wm_sight *own = own_sight(ending->stage);
     headline(ending, own, head, sizeof(head));
     wm_report_culprit(&ending->stage->scene, true, culprit, sizeof(culprit));
-    snprintf(why, why_bytes, "%s%s%s", head, culprit[0] != '\0' ? ": " : "", culprit);
+    snprintf(why, why_bytes, "%s%s%s", culprit, culprit[0] != '\0' ? "; " : "", head); /* the cell's long id last */
     wm_lines_add(&out, "wiremark: %s\n", head);
     wm_report_ranks(&ending->stage->scene, own, &out);
     say(ending->text);

@@ -86,12 +86,15 @@ static uint64_t busy_until_ns(struct wm_watch *watch, const struct wm_stage *sta
     return last_ns;
 }
 
-/* Another rank is within its deadline: looks again when that has passed. A rank that has moved on has nothing more to
- * fear from this deadline. */
+/* Another rank is within its deadline: looks again when that has passed. A rank that has moved on since counts anew. */
 static void postpone(struct wm_watch *watch, uint64_t until_ns)
 {
-    bool moved = own_line(watch)->moved_ns > watch->expired_ns;
-    watch->expired_ns = moved ? 0 : until_ns - GRACE_NS;
+    struct wm_watch_conf conf = read_conf(watch);
+    uint64_t moved_ns = own_line(watch)->moved_ns, limit_ns = wm_phase_limit_ns(&conf, own_line(watch)->phase);
+    if (moved_ns <= watch->expired_ns)
+        watch->expired_ns = until_ns - GRACE_NS;
+    else
+        watch->expired_ns = limit_ns > 0 && watch->expired ? moved_ns + limit_ns : 0;
 }
 
 /** A deadline passed and 5 s more: is the run stuck, or does this process only wait for one that is busy? */

@@ -81,6 +81,7 @@ def test_a_stopped_rank_ends_the_run_with_its_name(wiremark, mpirun_start, load_
     check_stopped(wiremark, mpirun_start, load_result, tmp_path, 1)
     result = load_result(tmp_path / "r.json")
     assert result["complete"] is False and result["coverage"]["measured"] >= 1
+    assert result["coverage"]["timeout"] == 1 and "rank 1 on" in result["ended_by"]
     assert not (tmp_path / "r.json.journal").exists()
 
 

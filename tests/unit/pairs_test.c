@@ -91,6 +91,8 @@ static void test_refusals(void)
     check_refused("0-1x", one_host, 4, WM_EUSAGE, "expected A-B");
     check_refused("-1-2", one_host, 4, WM_EUSAGE, "expected A-B");
     check_refused("99999999999-0", one_host, 4, WM_EUSAGE, "");
+    check_refused("00-1", one_host, 4, WM_EUSAGE, "expected A-B");
+    check_refused("01", one_host, 4, WM_EUSAGE, "expected A-B");
     check_refused("", one_host, 4, WM_EUSAGE, "expected A-B");
     check_refused("same-host", apart, 3, WM_EABSENT, "no host has two ranks");
 }

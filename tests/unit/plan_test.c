@@ -109,6 +109,7 @@ static void test_refusals(void)
         { "barrier --bytes 8", 2, WM_EUSAGE, "--bytes has no effect" },
         { "latency --sim-delay 1us", 2, WM_EUSAGE, "--sim-delay has no effect without --transport sim" },
         { "broadcast --root 7", 2, WM_EUSAGE, "expected a rank from 0 to 1, or rotate" },
+        { "broadcast --root 0,00", 2, WM_EUSAGE, "--root 00: expected a rank" },
         { "broadcast --root 0,0", 2, WM_EUSAGE, "0 is named twice" },
         { "allreduce --algo rign", 2, WM_EUSAGE, "no benchmark of this run has it (did you mean ring?)" },
         { "allreduce alltoall --algo ring", 2, WM_EUSAGE, "alltoall has no such algorithm; it has native" },
