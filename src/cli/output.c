@@ -32,10 +32,10 @@ static int check_folder(const char *path, struct wm_err *err)
 static int check_names(const struct wm_output *out, bool force, struct wm_err *err)
 {
     struct stat st;
-    bool exists = stat(out->path, &st) == 0;
+    bool exists = lstat(out->path, &st) == 0; /* a link that leads nowhere is something, too */
     if (exists && S_ISDIR(st.st_mode))
         return wm_fail(err, WM_EUSAGE, "", 0, "--output: %s is a folder; name a file in it", out->path);
-    if (exists && S_ISREG(st.st_mode) && !out->by_default && !force)
+    if (exists && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && !out->by_default && !force)
         return wm_fail(err, WM_EUSAGE, "", 0, "--output: %s exists; name another file, or overwrite it with --force",
                        out->path);
     if (stat(out->journal, &st) == 0)

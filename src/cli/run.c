@@ -320,6 +320,8 @@ static int settle(struct session *s, const struct wm_err *ran, struct wm_err *er
             status = (uint64_t)wm_exit_worse((int)status, wm_exit_status(ran->code));
         wm_cli_fail(ran);
         wm_cli_fail(err);
+        if (s->output.journal != NULL && access(s->output.journal, F_OK) == 0)
+            fprintf(stderr, "wiremark: what was measured stands in %s: wiremark recover\n", s->output.journal);
     }
     struct wm_err lost = { .rank = -1 };
     return wm_world_max(s->world, &status, 1, WM_SPIN, &lost) == WM_OK ? (int)status : wm_exit_status(lost.code);

@@ -74,7 +74,7 @@ struct wm_transport {
     const char *name, *summary;
     const struct wm_option *options; /* its own rows; NULL = none */
     size_t conf_bytes;               /* of the conf that they fill */
-    const struct wm_ops *ops;        /* what is NULL it cannot do: the plan reads this, nobody calls it */
+    const struct wm_ops *ops;        /* what is NULL it cannot do: binding a program says so, nobody calls it */
     bool simulated;                  /* marked so in every cell, refused by the gate */
     bool moves_nothing;              /* null: nothing arrives, nothing can be verified */
     int (*probe)(const void *own,
