@@ -38,7 +38,7 @@ enum wm_wait { WM_SPIN, WM_SLEEP };
 int wm_world_solo(struct wm_world **out, struct wm_err *err);
 
 /**
- * Collective: MPI_Init_thread(FUNNELED), hosts and places. Refuses (WM_EUSAGE) when MPI_Comm_size differs from what the
+ * Collective: MPI_Init, hosts and places. Refuses (WM_EUSAGE) when MPI_Comm_size differs from what the
  * launcher's environment says: two MPIs mixed, n singletons.
  */
 int wm_world_open(int *argc, char ***argv, const struct wm_launch *launch, struct wm_world **out, struct wm_err *err);
