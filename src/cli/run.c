@@ -152,20 +152,26 @@ static void keep_timed_out(struct session *s, const char *why)
 /* Rank 0, from the watch's thread, while the run is stuck or ending: the result of what is in the journal. */
 static const char *last_words(void *arg, const char *why)
 {
+    static char words[4200];
     struct session *s = arg;
     struct wm_ending ending = { .complete = false };
     struct wm_err err = { .rank = -1 };
     if (s->journal == NULL)
         return NULL;
-    if (atomic_exchange(&s->finishing, true)) /* the run itself is at it, or done */
-        return s->output.path;
+    if (atomic_exchange(&s->finishing, true)) { /* the run itself is at it, or done */
+        snprintf(words, sizeof(words), "result in %s", s->output.path);
+        return words;
+    }
     keep_timed_out(s, why);
     wm_journal_seal(s->journal);
     snprintf(ending.ended_by, sizeof(ending.ended_by), "%s", why);
-    if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, &err) == WM_OK)
-        return s->output.path;
-    wm_err_print(stderr, &err);
-    return s->output.journal;
+    if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, &err) == WM_OK) {
+        snprintf(words, sizeof(words), "partial result in %s", s->output.path);
+    } else {
+        wm_err_print(stderr, &err);
+        snprintf(words, sizeof(words), "what was measured stands in %s: wiremark recover", s->output.journal);
+    }
+    return words;
 }
 
 /* ---- the steps of a run; each is agreed by all ranks ---- */

@@ -153,7 +153,7 @@ static void say_where_the_rest_is(struct wm_ending *ending, const char *path)
 {
     struct wm_lines out = { ending->text, sizeof(ending->text), 0 };
     if (path != NULL)
-        wm_lines_add(&out, "wiremark: partial result in %s\n", path);
+        wm_lines_add(&out, "wiremark: %s\n", path);
     else if (ending->stage->rank != 0 && ending->stage->joined)
         wm_lines_add(&out, "wiremark: what was measured stands in the journal beside the result: wiremark recover\n");
     say(ending->text);
@@ -197,7 +197,7 @@ static void speak_for_rank_zero(struct wm_ending *ending, int number)
         snprintf(why, sizeof(why), "%s", signal_name(number));
     path = last_words(ending, why, SIGNAL_STATUS);
     wm_lines_add(&out, "wiremark: ended: %s", why);
-    wm_lines_add(&out, path != NULL ? "; partial result in %s\n" : "; no result%s\n", path != NULL ? path : "");
+    wm_lines_add(&out, "; %s\n", path != NULL ? path : "no result");
     say(ending->text);
     tell_over(ending, SIGNAL_STATUS);
     wm_end_quietly(ending->stage, SIGNAL_STATUS);

@@ -34,7 +34,7 @@ struct wm_watch_conf {
     const char *(*cell_name)(void *arg, uint32_t cell);
     /* Rank 0 only: complete the partial result from what is on disk within 0.5 s; called from the thread, once, when
      * the run ends by a signal, a lost rank or a deadline. `why` is one line, as in the result's ended_by.
-     * Returns the path of the result for the last line, or NULL. */
+     * Returns what the last line says of the result, "partial result in r.json", or NULL. */
     const char *(*last_words)(void *arg, const char *why);
     void *arg;
 };

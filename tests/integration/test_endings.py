@@ -1,8 +1,9 @@
 """Ends that nobody wanted: wrong data, lost arms, stopped and killed ranks, signals. Each is explained, no cell is lost."""
-import json
 import os
 import signal
 import time
+
+import pytest
 
 import launch
 
@@ -55,6 +56,7 @@ def test_a_lost_message_costs_its_arm_and_the_run_goes_on(wiremark, mpirun, load
     assert all(states["mpi", size]["status"] == "measured" for size in (8, 64, 512))
 
 
+@pytest.mark.slow
 def test_an_error_of_the_transport_costs_its_arm(wiremark, mpirun, load_result, tmp_path):
     end = mpirun(2, wiremark, "run", "latency", "--transport", "sim,mpi", "--sim-fault", "error", "--sim-fault-at", "20",
                  "--sim-fault-rank", "0", "--bytes", "8,64", "--timeout", "3s", "--output", "r.json")
@@ -85,6 +87,7 @@ def test_a_stopped_rank_ends_the_run_with_its_name(wiremark, mpirun_start, load_
     assert not (tmp_path / "r.json.journal").exists()
 
 
+@pytest.mark.slow
 def test_rank_0_may_be_the_stopped_one(wiremark, mpirun_start, start, load_result, tmp_path):
     end = check_stopped(wiremark, mpirun_start, load_result, tmp_path, 0)
     assert "journal" in end.stderr, end.stderr
@@ -122,10 +125,12 @@ def test_sigterm_leaves_a_valid_partial_result(wiremark, mpirun_start, load_resu
     check_signal(wiremark, mpirun_start, load_result, tmp_path, signal.SIGTERM, "SIG")
 
 
+@pytest.mark.slow
 def test_sigint_leaves_a_valid_partial_result(wiremark, mpirun_start, load_result, tmp_path):
     check_signal(wiremark, mpirun_start, load_result, tmp_path, signal.SIGINT, "SIG")
 
 
+@pytest.mark.slow
 def test_ranks_without_a_part_may_wait_longer_than_the_deadline(wiremark, mpirun, load_result, tmp_path):
     end = mpirun(4, wiremark, "run", "latency", "--pairs", "2-3", "--bytes", "8", "--min-samples", "100000000",
                  "--cell-time", "3s", "--timeout", "1s", "--output", "r.json")
@@ -133,6 +138,7 @@ def test_ranks_without_a_part_may_wait_longer_than_the_deadline(wiremark, mpirun
     assert load_result(tmp_path / "r.json")["coverage"]["measured"] == 1
 
 
+@pytest.mark.slow
 def test_a_stopped_rank_without_a_part_is_named_when_it_is_missed(wiremark, mpirun_start, tmp_path):
     program = mpirun_start(4, wiremark, "run", "latency", "--pairs", "0-1", "--cell-time", "1s", "--timeout", "2s",
                            "--output", "r.json")
@@ -142,6 +148,7 @@ def test_a_stopped_rank_without_a_part_is_named_when_it_is_missed(wiremark, mpir
     assert not end.timed_out and end.rc == 124 and "rank 3 on" in end.stderr and "stopped" in end.stderr, end.output
 
 
+@pytest.mark.slow
 def test_a_rank_that_never_reaches_mpi_init_is_named(wiremark, mpirun, tmp_path):
     script = tmp_path / "late.sh"
     script.write_text('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n'

@@ -28,6 +28,7 @@ def test_every_benchmark_and_algorithm_is_measured_and_verified(wiremark, mpirun
     assert compared["allreduce"]["baseline"] == "algo=native" and compared["allreduce"]["interleaved"] is True
 
 
+@pytest.mark.slow
 def test_every_type_and_operator_in_and_out_of_place(wiremark, mpirun, load_result, tmp_path):
     for place in ([], ["--in-place"]):
         end = mpirun(3, wiremark, "run", "allreduce", "reduce-scatter", "--dtype",
@@ -44,6 +45,7 @@ def test_every_type_and_operator_in_and_out_of_place(wiremark, mpirun, load_resu
         assert end.rc == 3  # what was named and could not be measured
 
 
+@pytest.mark.slow
 def test_roots_buffers_windows_and_pairs(wiremark, mpirun, load_result, tmp_path):
     runs = [["broadcast", "reduce", "gather", "scatter", "--root", "1,rotate", "--algo", "all"],
             ["bandwidth", "latency", "--buffers", "hot,distinct,cold", "--window", "1,7"],

@@ -91,6 +91,7 @@ def test_plan_shows_cells_memory_and_time_for_a_cluster(wiremark, start):
     assert "17" in end.stdout and "4 sizes left out" in end.stdout and "8 ranks" in end.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, status", [(["run", "bandwith"], 2), (["lits"], 2), (["recover", "gone.journal"], 3),
                                            (["run", "allreduce", "--dtype", "half", "--bytes", "8"], 3),
                                            (["run", "latency", "--transport", "sim", "--sim-fault", "flip", "--sim-fault-rank",

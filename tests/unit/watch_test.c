@@ -162,7 +162,7 @@ static const char *last_words(void *arg, const char *why)
     dprintf(STDERR_FILENO, "[last words: %s]", why);
     if (strcmp(play->name, "last words that hang") == 0)
         wait_forever();
-    return "partial.json";
+    return "partial result in partial.json";
 }
 
 /* clang-format off */
