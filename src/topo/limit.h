@@ -1,0 +1,56 @@
+/**
+ * How fast bytes can go, and why: the narrowest link of a way. Pure: topology in, a bound with its derivation out.
+ * `link` and `measured` are bounds that a right measurement cannot exceed; `estimate` is a figure to compare with.
+ */
+#ifndef WM_TOPO_LIMIT_H
+#define WM_TOPO_LIMIT_H
+
+#include "src/topo/topo.h"
+
+enum wm_limit_kind { WM_LIMIT_NONE, WM_LIMIT_LINK, WM_LIMIT_MEASURED, WM_LIMIT_ESTIMATE, WM_LIMIT_KINDS };
+extern const char *const wm_limit_kind_names[WM_LIMIT_KINDS + 1]; /* "", "link", "measured", "estimate" */
+
+struct wm_limit {
+    enum wm_limit_kind kind;
+    double bytes_per_s; /* one way */
+    char source[200];   /* "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"; for NONE why there is none */
+};
+
+/**
+ * A PCI link's payload rate, one way: transfers x width x encoding x protocol efficiency.
+ * Encoding (PCIe Base 6.0, 4.2): 8/10 up to 5 GT/s, 128/130 at 8 to 32, 242/256 (flits) at 64. Efficiency of a packet
+ * of p payload bytes: p / (p + 24) up to 32 GT/s (4 frame + 2 sequence + 12..16 header + 4 link CRC), flits counted
+ * already.
+ * @param payload_bytes  as set up; 0 = 256
+ * @return 0 when speed or width is not known
+ */
+double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes);
+
+/** A device's way up to the host bridge, or to the common bridge with `other` (-1: host): its narrowest link. */
+void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out);
+
+/** A card: its ports' rates or its PCI way, whichever is narrower. NONE for virtual devices and unknown speeds. */
+void wm_limit_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, struct wm_limit *out);
+
+/** Where one rank's memory is, and by which card it leaves the host. */
+struct wm_seat {
+    const struct wm_topo *topo; /* of its host; NULL = not known */
+    int host;                   /* number of the host */
+    int gpu;                    /* index in topo->gpu; -1: host memory */
+    int nic;                    /* index of wm_topo_nics(); -1: any, all physical cards that are up together */
+    int numa;                   /* -1 = not known */
+};
+
+enum wm_road { WM_ROAD_DIRECT, WM_ROAD_STAGED }; /* of GPU memory; host memory goes the same way in both */
+
+/**
+ * One message from a to b. Cross-host: the narrower of both sides' card and, for GPU memory, the PCI way between GPU
+ * and card (direct) or between GPU and host (staged: crossed once more on each side). Same host: NVLink or PCI between
+ * two GPUs; host memory has no link: NONE (the copy rate is an estimate that bench measures).
+ */
+void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out);
+
+/** The same in words for `topo`: "NVLink, 18 links: 450 GB/s", "PIX to mlx5_0, InfiniBand 400 Gb/s". */
+void wm_limit_describe(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,210 @@
+/**
+ * The hardware of one node as data: what discovery finds, what topo shows, limits and doctor read, and the result
+ * keeps. No pointers between parts, only indexes, so that it can be sent, compared and read back.
+ * Absent means not known: texts "", numbers 0 (or -1 where 0 has a meaning), rates 0.
+ */
+#ifndef WM_TOPO_H
+#define WM_TOPO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/core/err.h"
+#include "src/topo/tree.h"
+
+/* The names that users give to what carries bytes; the rules are in src/topo/fabric.c. */
+enum wm_fabric {
+    WM_FABRIC_UNKNOWN,
+    WM_FABRIC_NVLINK,
+    WM_FABRIC_PCIE,
+    WM_FABRIC_IB,
+    WM_FABRIC_ROCE,
+    WM_FABRIC_IWARP,
+    WM_FABRIC_EFA,
+    WM_FABRIC_OPA, /* Omni-Path */
+    WM_FABRIC_CXI, /* Slingshot */
+    WM_FABRIC_TCP,
+    WM_FABRIC_SHM,
+    WM_FABRICS
+};
+extern const char *const wm_fabric_names[WM_FABRICS + 1]; /* "unknown", "nvlink", ... NULL */
+
+/* A PCI link's state; transfers a second are in units of 1e9 ("GT/s"), 0 = not known. */
+struct wm_pci_link {
+    double gt_per_s, max_gt_per_s;
+    int width, max_width;
+};
+
+enum wm_acs { WM_ACS_UNKNOWN, WM_ACS_OFF, WM_ACS_REDIRECTS }; /* REDIRECTS: peer traffic goes up to the root */
+
+struct wm_topo_numa {
+    int os_index;
+    uint64_t memory_bytes;
+    char cpus[256]; /* "0-31,64-95": hardware threads */
+    int cores, threads;
+    int package;
+};
+
+struct wm_topo_pci {
+    char address[16]; /* "0000:18:00.0" */
+    char name[80];    /* of vendor and device, where the machine's list of them is there */
+    char driver[32];
+    uint32_t class_id; /* 0x060400: a bridge */
+    uint16_t vendor, device;
+    int parent; /* index of the bridge above, which stands before; -1 = below a root */
+    int root;   /* number of its PCI root (host bridge), -1 = not known */
+    int numa;   /* index in numa[], -1 = not known */
+    bool bridge;
+    bool virtual_function;
+    struct wm_pci_link link; /* towards its parent */
+    int payload_bytes;       /* largest payload of a packet as set up; 0 = not known */
+    enum wm_acs acs;         /* of bridges */
+    char iommu_group[16];
+};
+
+struct wm_topo_gpu {
+    char name[80];   /* "NVIDIA H100 80GB HBM3" */
+    char uuid[64];   /* or MIG id; differs between equal nodes: not part of a node's kind */
+    char driver[32]; /* version */
+    int pci;         /* index in pci[], -1 = not known */
+    int index;       /* as NVML counts; without NVML in order of PCI addresses */
+    int numa;
+    uint64_t memory_bytes;
+    int nvlinks;               /* active */
+    double nvlink_bytes_per_s; /* of one link, one way */
+    char nvlink_domain[48];    /* cluster UUID and clique of a rack-wide domain */
+    int nvlink_inactive;       /* present but down */
+};
+
+/* Active links between two GPUs, or between a GPU and switches (to = -1: every GPU on a switch reaches every other). */
+struct wm_topo_nvlink {
+    int from, to; /* indexes in gpu[] */
+    int links;
+};
+
+enum wm_gid_type { WM_GID_OTHER, WM_GID_IB, WM_GID_ROCE_V1, WM_GID_ROCE_V2 };
+
+struct wm_topo_gid {
+    int index;
+    char gid[40]; /* "fe80:0000:0000:0000:..." as in sysfs */
+    enum wm_gid_type type;
+    char netif[32];
+};
+
+struct wm_topo_port {
+    int number;
+    char state[16];      /* "ACTIVE", "DOWN", "INIT", "ARMED" */
+    char phys_state[24]; /* "LinkUp", "Disabled", "Polling" */
+    char link_layer[24]; /* "InfiniBand", "Ethernet", "Unspecified" */
+    char rate[40];       /* "400 Gb/sec (4X NDR)" */
+    double bytes_per_s;  /* of that rate */
+    enum wm_fabric fabric;
+    char netif[32]; /* Ethernet interface of the port */
+    int mtu_bytes;  /* of that interface */
+    struct wm_topo_gid *gid;
+    int n_gids;
+};
+
+/* An RDMA device: InfiniBand, RoCE, iWARP, EFA, Omni-Path ... */
+struct wm_topo_rdma {
+    char name[32];      /* "mlx5_0" */
+    char driver[32];    /* of its PCI function; "rdma_rxe" and "siw" have none */
+    char node_type[16]; /* "CA", "RNIC", "unspecified" */
+    char firmware[40], board_id[40];
+    char node_guid[40]; /* not part of a node's kind */
+    int pci, numa;
+    bool virtual_device; /* no hardware of its own (rxe, siw): its rate is no physical bound */
+    struct wm_topo_port *port;
+    int n_ports;
+};
+
+struct wm_topo_netif {
+    char name[32], driver[32];
+    char state[16];     /* operstate: "up", "down", "unknown" */
+    double bytes_per_s; /* of its speed; 0 = not known */
+    int mtu_bytes;
+    int pci, numa;
+    bool loopback;
+    bool virtual_device; /* bridge, veth, bond ...: its speed is no physical bound */
+    char master[32];     /* bond or bridge above it */
+    char kind[16];       /* "bond", "bridge", "vlan", "veth", ""; from uevent's DEVTYPE, bonding/, bridge/ */
+    int rdma;            /* index in rdma[] of the device that shares its PCI function; -1 = none */
+};
+
+struct wm_topo {
+    char source[64];  /* "this machine", "files below DIR", "hwloc XML FILE", "NCCL XML FILE" */
+    char machine[96]; /* product name of the board, or of the instance ("p5.48xlarge") */
+    char cpu_model[96], arch[16];
+    int packages, cores, threads;
+    struct wm_topo_numa *numa;
+    int n_numa;
+    struct wm_topo_pci *pci;
+    int n_pci;
+    struct wm_topo_gpu *gpu;
+    int n_gpus;
+    struct wm_topo_nvlink *nvlink;
+    int n_nvlinks;
+    struct wm_topo_rdma *rdma;
+    int n_rdma;
+    struct wm_topo_netif *netif;
+    int n_netifs;
+    struct wm_note *note;
+    int n_notes, notes_left_out; /* what could not be read, and why */
+};
+
+struct wm_topo_request {
+    const char *sysfs_root; /* NULL or "/" = this machine */
+    const char *xml;        /* hwloc's or NCCL's file instead of hwloc's own discovery; NULL = none */
+};
+
+/**
+ * Discovery: hwloc (or the XML file), then what sysfs says below the root (not with an XML file alone), then NVML.
+ * What is missing is absent, with the reason in note[].
+ * @return WM_OK; WM_EABSENT: no such root or file; WM_EUSAGE: the file is neither hwloc's nor NCCL's; WM_ENOMEM;
+ *         WM_EUNSUP: this kind of file was not built in
+ */
+int wm_topo_discover(const struct wm_topo_request *request, struct wm_topo *out, struct wm_err *err);
+void wm_topo_free(struct wm_topo *topo);
+
+/* ---- how far apart two devices are; the field's words (nvidia-smi topo -m, NCCL) ---- */
+
+enum wm_distance {
+    WM_DISTANCE_SELF,
+    WM_DISTANCE_NV,   /* NVLink: NV<links> */
+    WM_DISTANCE_PIX,  /* at most one PCI bridge */
+    WM_DISTANCE_PXB,  /* several PCI bridges, not the host bridge */
+    WM_DISTANCE_PHB,  /* a PCI host bridge */
+    WM_DISTANCE_NODE, /* host bridges of one NUMA node */
+    WM_DISTANCE_SYS,  /* the link between NUMA nodes */
+    WM_DISTANCE_UNKNOWN,
+};
+extern const char *const wm_distance_names[]; /* "X", "NV", "PIX", ... "?" */
+
+/** Two PCI functions, as indexes in pci[] (-1: unknown). */
+enum wm_distance wm_topo_distance(const struct wm_topo *topo, int a, int b);
+/** NVLinks between two GPUs, through switches too: the lesser of what both have; 0 = none. */
+int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b);
+/** A PCI function and a NUMA node (an index in numa[]): SELF on it, else SYS, or UNKNOWN. */
+enum wm_distance wm_topo_numa_distance(const struct wm_topo *topo, int pci, int numa);
+
+/* A network card for --nic: an RDMA device, or an interface that is no RDMA device's. One numbering for both. */
+struct wm_topo_nic {
+    int rdma, netif; /* one is -1 */
+    int pci, numa;
+    const char *name;
+    enum wm_fabric fabric;
+    double bytes_per_s; /* sum of the ports that are up; 0 = not known */
+    bool up, virtual_device;
+};
+/** Fills up to `cap`; physical ones first, in order of PCI addresses, loopback left out; returns how many there are. */
+int wm_topo_nics(const struct wm_topo *topo, struct wm_topo_nic *out, int cap);
+
+/**
+ * Nearest of the given cards to a GPU (or to a NUMA node when gpu < 0): least distance, cards that are up before those
+ * that are down, then the faster; among equals they are dealt out in turn by the GPU's place among its equals, so that
+ * two GPUs beside two cards get one each. -1 = none.
+ */
+int wm_topo_nearest_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n, int gpu, int numa);
+
+#endif
