@@ -5,46 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool has(const uint64_t mask[WM_CPU_WORDS], int cpu)
-{
-    return cpu < WM_CPU_WORDS * 64 && (mask[cpu / 64] >> (cpu % 64) & 1) != 0;
-}
-
-static int end_of_run(const uint64_t mask[WM_CPU_WORDS], int cpu)
-{
-    while (has(mask, cpu + 1))
-        cpu++;
-    return cpu;
-}
-
-int wm_cores_count(const uint64_t mask[WM_CPU_WORDS])
-{
-    int n = 0;
-    for (int i = 0; i < WM_CPU_WORDS; i++)
-        n += __builtin_popcountll(mask[i]);
-    return n;
-}
-
-char *wm_cores_text(const uint64_t mask[WM_CPU_WORDS], char *text, size_t bytes)
-{
-    size_t used = 0;
-    text[0] = '\0';
-    for (int cpu = 0; cpu < WM_CPU_WORDS * 64; cpu++) {
-        char run[32];
-        int last = end_of_run(mask, cpu);
-        if (!has(mask, cpu))
-            continue;
-        snprintf(run, sizeof(run), last > cpu ? "%s%d-%d" : "%s%d", used > 0 ? "," : "", cpu, last);
-        if (used + strlen(run) + sizeof("...") > bytes) {
-            snprintf(text + used, bytes - used, "...");
-            return text;
-        }
-        used += (size_t)snprintf(text + used, bytes - used, "%s", run);
-        cpu = last;
-    }
-    return text;
-}
-
 /* "max 100000" or "150000 100000", or, in version 1, one number a file. */
 static double read_limit(const char *directory, bool unified)
 {
@@ -129,8 +89,8 @@ void wm_cores_read(struct wm_cores *out)
     uint64_t all[128] = { 0 }; /* the kernel refuses a buffer smaller than its own mask */
     memset(out, 0, sizeof(*out));
     if (sched_getaffinity(0, sizeof(all), (cpu_set_t *)all) == 0)
-        memcpy(out->mask, all, sizeof(out->mask));
+        memcpy(&out->cpus, all, sizeof(out->cpus));
     else
-        memset(out->mask, 0xff, sizeof(out->mask));
+        memset(&out->cpus, 0xff, sizeof(out->cpus));
     out->quota = wm_cores_quota("/proc/self/cgroup", "/sys/fs/cgroup");
 }

@@ -60,15 +60,14 @@ static int find_host(const struct record *all, int rank, const struct tally *hos
 static void count(struct tally *host, const struct wm_cores *cores)
 {
     host->ranks++;
-    for (int i = 0; i < WM_CPU_WORDS; i++)
-        host->cores.mask[i] |= cores->mask[i];
+    wm_cpuset_or(&host->cores.cpus, &cores->cpus);
     if (cores->quota > 0 && (host->cores.quota <= 0 || cores->quota < host->cores.quota))
         host->cores.quota = cores->quota;
 }
 
 static bool short_of_cores(const struct tally *host)
 {
-    return host->ranks > wm_cores_count(host->cores.mask) || (host->cores.quota > 0 && host->ranks > host->cores.quota);
+    return host->ranks > wm_cpuset_count(&host->cores.cpus) || (host->cores.quota > 0 && host->ranks > host->cores.quota);
 }
 
 static void place(struct wm_world *world, struct wm_place *places, const struct record *all, struct tally *hosts)
@@ -82,8 +81,8 @@ static void place(struct wm_world *world, struct wm_place *places, const struct 
         if (h == world->hosts)
             hosts[world->hosts++] = (struct tally){ .first = r };
         snprintf(p->host, sizeof(p->host), "%s", all[r].host);
-        wm_cores_text(all[r].cores.mask, p->cpus, sizeof(p->cpus));
-        p->cpu_count = wm_cores_count(all[r].cores.mask);
+        wm_cpuset_text(&all[r].cores.cpus, p->cpus, sizeof(p->cpus));
+        p->cpu_count = wm_cpuset_count(&all[r].cores.cpus);
         p->host_index = h;
         p->local_rank = hosts[h].ranks;
         p->pid = all[r].pid;

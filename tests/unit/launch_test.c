@@ -105,28 +105,6 @@ static void check_job_differs(void)
     CHECK_TEXT(b.job, a.job);
 }
 
-static void check_masks(void)
-{
-    uint64_t mask[WM_CPU_WORDS] = { 0 };
-    char text[64], small[12];
-    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "");
-    mask[0] = 0x10f;
-    mask[1] = 1;
-    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "0-3,8,64");
-    CHECK_INT(wm_cores_count(mask), 6);
-    CHECK_TEXT(wm_cores_text(mask, small, sizeof(small)), "0-3,8,64");
-    mask[1] = 0xff00000;
-    CHECK_TEXT(wm_cores_text(mask, small, sizeof(small)), "0-3,8...");
-    memset(mask, 0xff, sizeof(mask));
-    CHECK_TEXT(wm_cores_text(mask, text, sizeof(text)), "0-1023");
-    CHECK_INT(wm_cores_count(mask), 1024);
-    for (int i = 0; i < WM_CPU_WORDS; i++)
-        mask[i] = 0x5555555555555555u;
-    wm_cores_text(mask, text, sizeof(text));
-    CHECK(strlen(text) < sizeof(text));
-    CHECK_TEXT(text + strlen(text) - 3, "...");
-}
-
 static void write_file(const char *path, const char *text)
 {
     FILE *f = fopen(path, "w");
@@ -188,9 +166,8 @@ int main(void)
     check_job_differs();
     setenv("PATH", path, 1);
     free(path);
-    check_masks();
     check_quota();
     wm_cores_read(&here);
-    CHECK(wm_cores_count(here.mask) >= 1);
+    CHECK(wm_cpuset_count(&here.cpus) >= 1);
     return wm_tests_end();
 }
