@@ -13,8 +13,25 @@ static int native(const struct wm_point *at, struct wm_schedule *out, struct wm_
     return wm_build_native(at, WM_COLL_BROADCAST, at->bytes / wm_dtype_bytes(at->type), out);
 }
 
+/* ---- linear ---- */
+
+/* The root sends everything to each rank itself: n - 1 times `bytes` leave it, but nobody forwards. */
+static int linear(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
+{
+    const struct wm_at all = { WM_OUT, 0 };
+
+    (void)err;
+    wm_schedule_need(out, WM_OUT, at->bytes);
+    if (at->rank != at->root)
+        wm_add_recv(out, at->root, all, at->bytes, WM_NONE);
+    for (int k = 1; at->rank == at->root && k < at->ranks; k++)
+        wm_add_send(out, wm_to_rank(at, k), all, at->bytes, WM_NONE);
+    return WM_OK;
+}
+
 /* ---- binomial tree ---- */
 
+/* The farthest child first: where neighbouring ranks share a host, a message crosses between two hosts only once. */
 static int binomial(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     const int self = wm_from_root(at, at->rank), span = wm_tree_span(self, at->ranks);
@@ -138,7 +155,7 @@ static void fill(const struct wm_point *at, struct wm_spans *out)
 }
 
 static const struct wm_algorithm algorithms[] = {
-    { "native", native }, { "binomial", binomial }, { "scatter-allgather", scatter_allgather },
+    { "native", native }, { "linear", linear }, { "binomial", binomial }, { "scatter-allgather", scatter_allgather },
     { "chain", chain },   { NULL, NULL },
 };
 

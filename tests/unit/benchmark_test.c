@@ -205,6 +205,7 @@ static void test_sent_bytes(void)
         { &wm_benchmark_alltoall, "pairwise", 5, 4 },
         { &wm_benchmark_alltoall, "bruck", 8, 12 }, /* n/2 parts in each of 3 rounds */
         { &wm_benchmark_alltoallv, "pairwise", 5, 4 },
+        { &wm_benchmark_broadcast, "linear", 5, 4 },
         { &wm_benchmark_broadcast, "binomial", 5, 4 },
         { &wm_benchmark_broadcast, "chain", 5, 4 },
         { &wm_benchmark_broadcast, "scatter-allgather", 4, 3 }, /* every rank gets each block once */
