@@ -804,6 +804,25 @@ static const struct wm_ops mpi_ops_crowded = {
     .coll = mpi_coll,
 };
 
+/* Whether the library gives its core away itself in every poll that finds nothing, as Open MPI does where mpirun knows
+ * of more ranks than cores: a second yield of ours would only make each poll longer. */
+static bool library_yields(void)
+{
+    MPI_T_cvar_handle handle;
+    int provided, index, count, yields = 0;
+
+    if (MPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS)
+        return false;
+    if (MPI_T_cvar_get_index("mpi_yield_when_idle", &index) == MPI_SUCCESS &&
+        MPI_T_cvar_handle_alloc(index, NULL, &handle, &count) == MPI_SUCCESS) {
+        if (count != 1 || MPI_T_cvar_read(handle, &yields) != MPI_SUCCESS)
+            yields = 0;
+        MPI_T_cvar_handle_free(&handle);
+    }
+    MPI_T_finalize();
+    return yields != 0;
+}
+
 static int mpi_probe(const void *own, struct wm_err *err)
 {
     (void)own;
@@ -862,7 +881,7 @@ static int mpi_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm
         mpi_close(&e->ep);
         return wm_fail(err, WM_ENOMEM, "malloc", 0, "mpi endpoint of %zu slots", slots);
     }
-    e->ep = (struct wm_ep){ .ops = conf->world->crowded ? &mpi_ops_crowded : &mpi_ops,
+    e->ep = (struct wm_ep){ .ops = conf->world->crowded && !library_yields() ? &mpi_ops_crowded : &mpi_ops,
                             .world = conf->world,
                             .expired = conf->expired,
                             .slots = conf->slots,
