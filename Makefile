@@ -37,7 +37,8 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -
 COMPILE = $(MPICC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(SANITIZER) $(COMPONENT_CFLAGS) $(CPPFLAGS) \
           $(CFLAGS)
 LINK    = $(MPICC) $(SANITIZER) $(CFLAGS) $(LDFLAGS)
-LIBS    = $(COMPONENT_LIBS) -lm -lpthread
+# The last two are empty since glibc 2.34, and needed before.
+LIBS    = $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
 
 # ---- what there is to build: new files are picked up by their place
 
@@ -47,7 +48,7 @@ OBJECTS := $(filter-out $(MAIN),$(SOURCES:%.c=$(BUILD)/%.o))
 LIBRARY := $(BUILD)/libwiremark.a
 BINARY  := $(BUILD)/wiremark
 HARNESS := $(if $(SANITIZE),$(BUILD)/tests/sanitizers.o)
-UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c))
 RANKED  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/mpi/*.c))
 PRELOAD := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 PAGES   := $(BUILD)/wiremark.1 $(BUILD)/wiremark.bash
@@ -65,6 +66,11 @@ endef
 ifneq ($(if $(MAKECMDGOALS),$(filter all tests install readme $(BUILD)/%,$(MAKECMDGOALS)),all),)
 include $(BUILD)/config.mk
 -include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=))
+endif
+
+# Files of optional components that are not there.
+ifeq ($(filter -DHAVE_LIBXML2,$(COMPONENT_CFLAGS)),)
+OBJECTS := $(filter-out $(BUILD)/src/topo/nccl.o,$(OBJECTS))
 endif
 
 $(BUILD)/config.mk: FORCE
@@ -129,7 +135,7 @@ ci:
 CHECK = MAKE='$(MAKE)' MPIRUN='$(MPIRUN)' BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' V='$(V)' scripts/python scripts/check
 
 check:
-	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize hosts)
+	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize aarch64 valgrind hosts)
 
 test:
 	+@$(CHECK) --quick lint unit ranks integration
@@ -183,7 +189,7 @@ help:
 #: make               the binary build/wiremark, its man page and shell completion
 #: make quickstart    install what is missing, build, measure 2 ranks on this machine: the table and wiremark-result.json
 #: make ci            install what the checks need, then make check
-#: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, namespace hosts
+#: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, valgrind, aarch64, hosts
 #: make test          lint, unit tests and 2-rank integration tests, under 3 minutes
 #: make unit | integration | lint | check-hosts    one part of the checks
 #: make format        clang-format all C files

@@ -81,6 +81,7 @@ static int open_series(struct wm_arm *arm, const struct wm_bench *bench, struct 
         .precision = conf->precision,
         .min_samples = back_to_back ? WM_MIN_BLOCKS : (uint64_t)conf->min_samples, /* there a sample is a whole block */
         .seed = (uint64_t)conf->seed,
+        .scratch = bench->scratch,
     };
     if (bench->rank == 0 && wm_series_open(&series, &arm->series, err) != WM_OK)
         return err->code;

@@ -15,15 +15,19 @@ struct wm_bench {
     struct wm_buf buf[WM_AREAS];
     int rank;
     double clock_cost_ns;
+    double *scratch; /* of the arms' series */
 };
 
 enum { WM_TURN_SAMPLES = 65536, WM_SKEWS = 512, WM_TURNS = 4096 };
+
+/* Not decided yet: how it ends is to be seen. */
+#define WM_ARM_LIVE WM_STATUSES
 
 struct wm_arm {
     const struct wm_arm_spec *spec;
     const struct wm_cell *cell;
     struct wm_endpoint *endpoint;
-    enum wm_status status; /* WM_NOT_RUN while it may still be measured */
+    enum wm_status status; /* WM_ARM_LIVE while it may still be measured */
     char reason[512];
     bool part;             /* this rank takes part */
     bool clock;            /* and its clock counts */
@@ -40,9 +44,8 @@ struct wm_arm {
     struct wm_series *series;
     double call_ns; /* one operation with all that stands between two */
     uint64_t batch, spent_ns;
-    bool single; /* the time cannot hold 12 blocks */
-    bool done;
-    bool lost; /* its endpoint was lost before it was measured */
+    uint64_t check_ns; /* what its last check will take, as the verified pass did */
+    bool single;       /* the time cannot hold 12 blocks */
     double skew_ns[WM_SKEWS];
     unsigned skews;
     double *turn_ns; /* median of each turn, the k-th beside the other arms\' k-th: for ratios */

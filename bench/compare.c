@@ -26,11 +26,18 @@ static enum wm_wait waits(const struct wm_arm *arm)
 }
 
 /* An operation that failed is no progress: the watch's clock goes on, so that who is stuck after it is found in time.
- */
-static void progress(const struct wm_comparison *c, int code)
+ * It then says what failed first. */
+static void progress(const struct wm_comparison *c, const struct wm_arm *arm, int code)
 {
-    if (code == WM_OK)
+    struct wm_err story = { .rank = -1 };
+    char text[sizeof(arm->reason)];
+    if (code == WM_OK) {
         wm_watch_progress(c->watch);
+        return;
+    }
+    wm_arm_failure(arm, code, &story);
+    wm_endpoint_tell(text, sizeof(text), &story);
+    wm_watch_fault(c->watch, code == WM_ETIMEOUT ? WM_FAULT_GAVE_UP : WM_FAULT_FAILED, text);
 }
 
 /* A phase that goes on keeps its count of blocks. */
@@ -53,38 +60,45 @@ static enum wm_status status_of(enum wm_code code)
     return code == WM_EUNSUP || code == WM_EABSENT ? WM_SKIPPED : code == WM_ETIMEOUT ? WM_TIMEOUT : WM_FAILED;
 }
 
-static void tell(char *text, size_t bytes, const struct wm_err *err)
-{
-    size_t used = 0;
-    if (err->rank >= 0)
-        used = (size_t)snprintf(text, bytes, "rank %d: ", err->rank);
-    if (used < bytes)
-        used += (size_t)snprintf(text + used, bytes - used, "%s", err->what);
-    if (err->call[0] != '\0' && used < bytes)
-        snprintf(text + used, bytes - used, " (%s%s%s)", err->call, err->native_text[0] ? ": " : "", err->native_text);
-}
-
 static void lose_arm(struct wm_arm *arm, const struct wm_err *err)
 {
     arm->status = status_of(err->code);
-    arm->done = true;
-    tell(arm->reason, sizeof(arm->reason), err);
+    wm_endpoint_tell(arm->reason, sizeof(arm->reason), err);
 }
 
 /* Operations are still open somewhere: nothing more can be measured over this endpoint, by no arm. */
 static void lose_endpoint(struct wm_comparison *c, struct wm_arm *arm, const struct wm_err *err)
 {
     lose_arm(arm, err);
+    wm_watch_fault(c->watch, WM_FAULT_NONE, NULL); /* all know */
     arm->endpoint->lost = err->code;
     memcpy(arm->endpoint->lost_reason, arm->reason, sizeof(arm->endpoint->lost_reason));
     for (int a = 0; a < c->n_arms; a++)
-        if (c->arm[a].endpoint == arm->endpoint && c->arm[a].status == WM_NOT_RUN) {
-            c->arm[a].lost = c->arm[a].done = true;
+        if (c->arm[a].endpoint == arm->endpoint && c->arm[a].status == WM_ARM_LIVE) {
+            c->arm[a].status = WM_NOT_RUN;
             memcpy(c->arm[a].reason, arm->reason, sizeof(arm->reason));
         }
 }
 
 /* ---- operations of all members together ---- */
+
+static bool checks(const struct wm_comparison *c, const struct wm_arm *arm)
+{
+    return conf_of(c)->verify && !arm->endpoint->is->transport->moves_nothing;
+}
+
+/* A cold ring among other arms is not filled anew for every block: it is larger than the cache. */
+static bool keeps_data(const struct wm_comparison *c, const struct wm_arm *arm)
+{
+    return arm->ring.positions <= 1 || c->n_arms == 1;
+}
+
+/* With a rotating root the last operation's root depends on the count, and a cold ring among other arms holds anybody's
+ * data: then the last check needs one more operation, untimed, on data filled for it. */
+static bool needs_one_more(const struct wm_comparison *c, const struct wm_arm *arm)
+{
+    return wm_arm_roots(arm, c->bench->plan) > 1 || !keeps_data(c, arm);
+}
 
 /* Every member gets the story of one that failed, which it then names by its rank in the run. */
 static int agree(const struct wm_comparison *c, enum wm_wait wait, struct wm_err *story)
@@ -105,6 +119,7 @@ static int agree_on(struct wm_comparison *c, struct wm_arm *arm, int code, struc
 static int run_verified_once(struct wm_comparison *c, struct wm_arm *arm, int root, struct wm_err *story)
 {
     struct wm_verify_pass pass;
+    uint64_t begin = wm_now_ns();
     *story = (struct wm_err){ .rank = -1 };
     wm_arm_verify_open(arm, c->bench, root, &pass, story);
     if (agree(c, waits(arm), story) != WM_OK) {
@@ -112,22 +127,26 @@ static int run_verified_once(struct wm_comparison *c, struct wm_arm *arm, int ro
         return story->code;
     }
     int code = pass.program != NULL ? wm_program_run(pass.program) : WM_OK;
-    progress(c, code);
+    progress(c, arm, code);
     if (agree_on(c, arm, code, story) != WM_OK) {
         lose_endpoint(c, arm, story); /* its operations may be open still: the program stays */
         return story->code;
     }
+    if (!needs_one_more(c, arm))
+        begin = wm_now_ns();
     wm_arm_verify_check(arm, c->bench, &pass, story);
-    return agree(c, waits(arm), story);
+    agree(c, waits(arm), story);
+    arm->check_ns = wm_now_ns() - begin;
+    return story->code;
 }
 
 static void verify(struct wm_comparison *c, struct wm_arm *arm)
 {
     struct wm_err story;
-    if (!conf_of(c)->verify || arm->endpoint->is->transport->moves_nothing)
+    if (!checks(c, arm))
         return;
     phase(c, WM_PHASE_VERIFY, arm);
-    for (int k = 0; k < wm_arm_roots(arm, c->bench->plan) && arm->status == WM_NOT_RUN; k++)
+    for (int k = 0; k < wm_arm_roots(arm, c->bench->plan) && arm->status == WM_ARM_LIVE; k++)
         if (run_verified_once(c, arm, k, &story) != WM_OK)
             lose_arm(arm, &story);
     c->owner = -1;
@@ -143,7 +162,7 @@ static void calibrate(struct wm_comparison *c, struct wm_arm *arm)
         uint64_t begin = wm_now_ns();
         int code = arm->part ? wm_loop_run(&arm->loop, n) : WM_OK;
         uint64_t v[2] = { arm->part ? wm_now_ns() - begin : 0, (uint64_t)code };
-        progress(c, code);
+        progress(c, arm, code);
         story = (struct wm_err){ .rank = -1 };
         if (wm_world_max(c->members, v, 2, waits(arm), &story) != WM_OK) {
             lose_endpoint(c, arm, &story);
@@ -249,12 +268,6 @@ static struct turn block_turn(const struct wm_comparison *c, struct wm_arm *arm)
 /* Samples of a turn as seen by all: the slowest rank of each; the tail tells failures and how far starts lay apart. */
 enum { TAIL_CODE, TAIL_LOOPS, TAIL_START, TAIL_START_COMPLEMENT, TAIL };
 
-/* A cold ring among other arms is not filled anew for every block: it is larger than the cache. */
-static bool keeps_data(const struct wm_comparison *c, const struct wm_arm *arm)
-{
-    return arm->ring.positions <= 1 || c->n_arms == 1;
-}
-
 /* This arm's data in the buffers; nobody begins before all are ready, for peers may put or get. */
 static int own_buffers(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
 {
@@ -275,7 +288,7 @@ static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct t
     uint64_t begin = wm_now_ns();
     if (code == WM_OK && arm->part)
         code = wm_loop_run(&arm->loop, turn->warm);
-    progress(c, code);
+    progress(c, arm, code);
     if (code == WM_OK && arm->clock)
         code = wm_loop_time(&arm->loop, turn->samples, turn->batch, c->own_ns);
     else if (code == WM_OK && arm->part)
@@ -283,7 +296,7 @@ static int run_block(struct wm_comparison *c, struct wm_arm *arm, const struct t
     *loops_ns = arm->part ? wm_now_ns() - begin : 0;
     if (!arm->clock)
         memset(c->own_ns, 0, turn->samples * sizeof(*c->own_ns));
-    progress(c, code);
+    progress(c, arm, code);
     return code;
 }
 
@@ -364,13 +377,6 @@ static void take_block(struct wm_comparison *c, struct wm_arm *arm, const struct
         lose_endpoint(c, arm, &story);
 }
 
-static bool checks(const struct wm_comparison *c, const struct wm_arm *arm)
-{
-    return conf_of(c)->verify && !arm->endpoint->is->transport->moves_nothing;
-}
-
-/* With a rotating root the last operation's root depends on the count, and a cold ring among other arms holds anybody's
- * data: one more operation, untimed, on data filled for it. */
 static int one_more(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
 {
     arm->point.root = arm->spec->root == WM_ROOT_ROTATE
@@ -381,6 +387,7 @@ static int one_more(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *
         return story->code;
     int code = arm->part ? wm_loop_run(&arm->loop, 1) : WM_OK;
     arm->operations++;
+    progress(c, arm, code);
     if (agree_on(c, arm, code, story) != WM_OK)
         lose_endpoint(c, arm, story);
     return story->code;
@@ -391,8 +398,7 @@ static void take_check(struct wm_comparison *c, struct wm_arm *arm)
 {
     struct wm_err story = { .rank = -1 };
     phase(c, WM_PHASE_VERIFY, arm);
-    if (checks(c, arm) &&
-        (wm_arm_roots(arm, c->bench->plan) == 1 && keeps_data(c, arm) ? WM_OK : one_more(c, arm, &story)) == WM_OK) {
+    if (checks(c, arm) && (!needs_one_more(c, arm) || one_more(c, arm, &story) == WM_OK)) {
         wm_arm_check(arm, c->bench, &story);
         agree(c, waits(arm), &story);
     }
@@ -400,15 +406,12 @@ static void take_check(struct wm_comparison *c, struct wm_arm *arm)
         lose_arm(arm, &story);
     else
         arm->status = WM_MEASURED;
-    arm->done = true;
 }
 
 /* ---- rank 0's decisions ---- */
 
 static bool enough(const struct wm_comparison *c, struct wm_arm *arm)
 {
-    if (arm->status != WM_NOT_RUN || arm->lost)
-        return true;
     if (blocks_so_far(arm) < WM_MIN_BLOCKS)
         return false;
     if (wm_series_enough(arm->series))
@@ -448,7 +451,7 @@ static bool take(struct wm_comparison *c, const struct turn *decided, enum wm_wa
 static bool finish_if_enough(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *err)
 {
     struct turn turn = { .kind = TURN_CHECK, .arm = (int32_t)(arm - c->arm) };
-    if (arm->done || !enough(c, arm))
+    if (arm->status != WM_ARM_LIVE || !enough(c, arm))
         return true;
     return take(c, &turn, waits(arm), &turn, err);
 }
@@ -459,7 +462,7 @@ static bool lead_round(struct wm_comparison *c, bool *left, struct wm_err *err)
     *left = false;
     for (int i = 0; i < c->n_arms; i++) {
         struct wm_arm *arm = &c->arm[c->order[i]];
-        if (arm->done)
+        if (arm->status != WM_ARM_LIVE)
             continue;
         uint64_t begin = wm_now_ns();
         struct turn turn = block_turn(c, arm);
@@ -468,7 +471,7 @@ static bool lead_round(struct wm_comparison *c, bool *left, struct wm_err *err)
         arm->spent_ns += wm_now_ns() - begin;
         if (!finish_if_enough(c, arm, err))
             return false;
-        *left |= !arm->done;
+        *left |= arm->status == WM_ARM_LIVE;
     }
     return true;
 }
@@ -478,7 +481,7 @@ static int lead(struct wm_comparison *c, struct wm_err *err)
     struct turn stop = { .kind = TURN_STOP };
     bool left = false;
     for (int a = 0; a < c->n_arms; a++)
-        left |= !c->arm[a].done;
+        left |= c->arm[a].status == WM_ARM_LIVE;
     while (left && lead_round(c, &left, err))
         ;
     if (err->code == WM_OK)
@@ -499,17 +502,15 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
 {
     struct wm_err story = { .rank = -1 };
     uint64_t begin = wm_now_ns();
-    if (arm->status != WM_NOT_RUN || arm->lost) {
-        arm->done = true;
+    if (arm->status != WM_ARM_LIVE)
         return;
-    }
     wm_arm_open(arm, c->bench, &story);
     if (agree(c, WM_SPIN, &story) != WM_OK) {
         lose_arm(arm, &story);
         return;
     }
     verify(c, arm);
-    if (arm->status == WM_NOT_RUN) {
+    if (arm->status == WM_ARM_LIVE) {
         c->owner = (int)(arm - c->arm);
         if (!arm->endpoint->is->transport->moves_nothing)
             wm_arm_fill(arm, c->bench, &story);
@@ -518,8 +519,8 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
         else
             calibrate(c, arm);
     }
-    arm->spent_ns = wm_now_ns() - begin;
-    if (arm->status == WM_NOT_RUN)
+    arm->spent_ns = wm_now_ns() - begin + arm->check_ns;
+    if (arm->status == WM_ARM_LIVE)
         plan_samples(c, arm);
 }
 

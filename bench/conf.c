@@ -7,6 +7,7 @@ const char *const wm_sync_names[] = { "barrier", "none", NULL };
 static const char *const on_off[] = { "off", "on", NULL };
 static const char *const formats[] = { "table", "csv", "json", "none", NULL };
 static const char *const whens[] = { "auto", "on", "off", NULL };
+static const char *const binds[] = { "none", "auto", NULL };
 static const char *const colors[] = { "never", "always", NULL };
 
 #define AT(field) .offset = offsetof(struct wm_run_conf, field)
@@ -153,6 +154,13 @@ const struct wm_option wm_conf_how[] = {
       .min = 1e8,
       .max = DAY_NS,
       .help = "the same for start-up and for opening a transport" },
+    { .name = "bind",
+      .arg = "none|auto",
+      .type = WM_OPT_CHOICE,
+      AT(bind),
+      .names = binds,
+      .fallback = "none",
+      .help = "auto: each rank on processors near its GPU and card, before MPI starts; none: as the launcher put it" },
     { .name = "verify",
       .arg = "on|off",
       .type = WM_OPT_CHOICE,

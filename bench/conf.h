@@ -7,6 +7,7 @@
 enum wm_buffers { WM_BUFFERS_HOT, WM_BUFFERS_DISTINCT, WM_BUFFERS_COLD };
 enum wm_sync { WM_SYNC_BARRIER, WM_SYNC_NONE };
 enum wm_format { WM_FORMAT_TABLE, WM_FORMAT_CSV, WM_FORMAT_JSON, WM_FORMAT_NONE };
+enum wm_binding { WM_BINDING_NONE, WM_BINDING_AUTO };
 enum wm_when { WM_WHEN_AUTO, WM_WHEN_ON, WM_WHEN_OFF };
 
 extern const char *const wm_buffers_names[], *const wm_sync_names[];
@@ -21,7 +22,7 @@ struct wm_run_conf {
     /* how */
     double precision;
     uint64_t cell_time_ns, total_time_ns, timeout_ns, open_timeout_ns;
-    int64_t min_samples, seed, verify;
+    int64_t min_samples, seed, verify, bind;
     bool raw_samples;
     /* where to */
     char *output;

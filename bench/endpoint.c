@@ -15,10 +15,21 @@ static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, str
     return err->code;
 }
 
+void wm_endpoint_tell(char *text, size_t bytes, const struct wm_err *err)
+{
+    char rank[24] = "";
+    int call = err->call[0] != '\0', native = err->native_text[0] != '\0';
+    if (err->rank >= 0)
+        snprintf(rank, sizeof(rank), "rank %d: ", err->rank);
+    snprintf(text, bytes, "%s%s%s%s%s%s%s", rank, err->what, call || native ? " (" : "", err->call,
+             call && native ? ": " : "", err->native_text, call || native ? ")" : "");
+}
+
 static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
 {
-    snprintf(text, bytes, "%s %s: %.300s%s%s", e->is->transport->name, what, err->what, err->native_text[0] ? ": " : "",
-             err->native_text);
+    char story[400];
+    wm_endpoint_tell(story, sizeof(story), err);
+    snprintf(text, bytes, "%s %s: %s", e->is->transport->name, what, story);
 }
 
 static bool cannot(const struct wm_err *err)
@@ -44,11 +55,16 @@ static int attach(struct wm_endpoint *e, const struct wm_endpoint_conf *conf, st
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
 {
     struct wm_ep_conf ep = {
-        .world = conf->world, .expired = conf->expired, .slots = conf->slots, .own = e->is->group.conf
+        .world = conf->world, .expired = wm_watch_expired(conf->watch), .slots = conf->slots, .own = e->is->group.conf
     };
     struct wm_err story = { .rank = -1 };
-    e->is->transport->open(&ep, &e->ep, &story);
-    if (wm_world_agree(conf->world, WM_SPIN, &story) == WM_OK && attach(e, conf, &story) == WM_OK) {
+    if (e->is->transport->open(&ep, &e->ep, &story) != WM_OK) {
+        tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
+        wm_watch_fault(conf->watch, WM_FAULT_FAILED, e->lost_reason); /* the others may be stuck in it */
+    }
+    wm_world_agree(conf->world, WM_SPIN, &story);
+    wm_watch_fault(conf->watch, WM_FAULT_NONE, NULL);
+    if (story.code == WM_OK && attach(e, conf, &story) == WM_OK) {
         open_barrier(e, conf->world, &story);
         wm_world_agree(conf->world, WM_SPIN, &story);
     }

@@ -4,6 +4,7 @@
 
 #include "bench/plan.h"
 #include "src/transport/program.h"
+#include "src/world/watch.h"
 
 struct wm_endpoint {
     const struct wm_plan_transport *is;
@@ -19,11 +20,14 @@ struct wm_endpoint {
 /** What all endpoints of a run are opened with. */
 struct wm_endpoint_conf {
     const struct wm_world *world;
-    const atomic_bool *expired;
+    struct wm_watch *watch;
     const struct wm_buf *buf; /* [WM_AREAS], attached by area; stay the caller's */
     unsigned shared;          /* bit by area: peers put into it or get from it */
     unsigned slots;           /* posts that may be open at once */
 };
+
+/** An error as a cell's reason: "rank 3: what (call: native text)". */
+void wm_endpoint_tell(char *text, size_t bytes, const struct wm_err *err);
 
 /** Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`. */
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf);

@@ -165,29 +165,48 @@ static int refuse_without_effect(struct maker *m)
     return WM_OK;
 }
 
-/* ---- factors of one benchmark ---- */
-
-static int add_algorithm(struct maker *m, const struct wm_algorithm **list, int *n, const struct wm_algorithm *a)
+static int check_transports(struct maker *m)
 {
-    for (int i = 0; i < *n; i++)
-        if (list[i] == a)
-            return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo: %s is named twice", a->name);
-    list[(*n)++] = a;
+    for (int i = 0; i < m->request->n_transports; i++) {
+        const struct wm_plan_transport *t = &m->request->transport[i];
+        if (t->transport->check != NULL && t->transport->check(t->group.conf, m->request->ranks, m->err) != WM_OK)
+            return m->err->code;
+    }
     return WM_OK;
 }
 
-/* One word of --algo for one benchmark: all, NAME or BENCHMARK:NAME. */
-static int match_algorithm(struct maker *m, const struct wm_benchmark *b, const char *word,
-                           const struct wm_algorithm **list, int *n)
+/* ---- factors of one benchmark ---- */
+
+/* What one word of --algo (all, NAME or BENCHMARK:NAME) means for a benchmark: how many algorithms, from *first on. */
+static int meant_algorithms(const struct wm_benchmark *b, const char *word, const struct wm_algorithm **first)
 {
     const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
+    int n = 0;
     if (colon != NULL &&
         (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
-        return WM_OK;
-    bool all = strcmp(name, "all") == 0;
-    for (const struct wm_algorithm *a = b->algorithms; a->name != NULL; a++)
-        if ((all || strcmp(a->name, name) == 0) && add_algorithm(m, list, n, a) != WM_OK)
-            return m->err->code;
+        return 0;
+    if (strcmp(name, "all") != 0) {
+        *first = wm_benchmark_algorithm(b, name);
+        return *first != NULL;
+    }
+    *first = b->algorithms;
+    while (b->algorithms[n].name != NULL)
+        n++;
+    return n;
+}
+
+static int add_algorithms(struct maker *m, const struct wm_benchmark *b, const char *word,
+                          const struct wm_algorithm **list, int *n)
+{
+    const struct wm_algorithm *first = NULL;
+    int meant = meant_algorithms(b, word, &first);
+    for (int i = 0; i < meant; i++) {
+        for (int k = 0; k < *n; k++)
+            if (list[k] == &first[i])
+                return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo: %s names %s of %s a second time", word, first[i].name,
+                               b->name);
+        list[(*n)++] = &first[i];
+    }
     return WM_OK;
 }
 
@@ -206,7 +225,7 @@ static int choose_algorithms(struct maker *m, const struct wm_benchmark *b, cons
     char names[256];
     *n = 0;
     for (int i = 0; i < m->conf->algos.n; i++)
-        if (match_algorithm(m, b, m->conf->algos.value[i], list, n) != WM_OK)
+        if (add_algorithms(m, b, m->conf->algos.value[i], list, n) != WM_OK)
             return m->err->code;
     if (*n > 0)
         return WM_OK;
@@ -220,19 +239,11 @@ static int choose_algorithms(struct maker *m, const struct wm_benchmark *b, cons
     return WM_OK;
 }
 
-static bool has_algorithm(const struct wm_benchmark *b, const char *word)
-{
-    const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
-    if (colon != NULL &&
-        (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
-        return false;
-    return strcmp(name, "all") == 0 || wm_benchmark_algorithm(b, name) != NULL;
-}
-
 /* Every word of --algo must mean something to some benchmark of this run. */
 static int check_algorithms(struct maker *m)
 {
     const char *names[256] = { NULL };
+    const struct wm_algorithm *ignored;
     char hint[128];
     int n = 0;
     for (int k = 0; k < m->n_bench; k++)
@@ -241,7 +252,7 @@ static int check_algorithms(struct maker *m)
     for (int i = 0; i < m->conf->algos.n; i++) {
         const char *word = m->conf->algos.value[i];
         int k = 0;
-        while (k < m->n_bench && !has_algorithm(m->bench[k], word))
+        while (k < m->n_bench && meant_algorithms(m->bench[k], word, &ignored) == 0)
             k++;
         if (k == m->n_bench)
             return wm_fail(m->err, WM_EUSAGE, "", 0,
@@ -456,7 +467,8 @@ static int make_sweeps(struct maker *m)
 static int make_all(struct maker *m)
 {
     if (choose_benchmarks(m) != WM_OK || choose_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
-        check_algorithms(m) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
+        check_transports(m) != WM_OK || check_algorithms(m) != WM_OK ||
+        refuse_twice(m, "algo", &m->conf->algos) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
         refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK ||
         refuse_ints_twice(m, "window", &m->conf->windows) != WM_OK)
         return m->err->code;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/compare.h"
+#include "bench/limit.h"
 #include "bench/ratios.h"
 #include "bench/record.h"
 #include "src/core/units.h"
@@ -20,6 +21,7 @@ struct run {
     struct wm_bench bench;
     struct wm_endpoint *endpoint; /* by transport of the plan */
     unsigned shared;
+    struct wm_limits limits;
     struct wm_random random;
     const struct wm_world *part; /* of the last comparison, kept: the next often has the same members */
     struct wm_world *own_part;   /* the same when it is not the whole world */
@@ -109,7 +111,7 @@ static void choose_members(struct run *run, const struct wm_sweep *sweep, const 
     for (int r = 0; r < run->world->size; r++) {
         bool in = r == 0;
         for (int a = 0; a < sweep->n_arms && !in; a++)
-            in = arms[a].status == WM_NOT_RUN && !arms[a].lost && wm_build_part(&sweep->arm[a], r, NULL);
+            in = arms[a].status == WM_ARM_LIVE && wm_build_part(&sweep->arm[a], r, NULL);
         if (in)
             run->member[run->n_members++] = r;
     }
@@ -152,13 +154,12 @@ static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, i
         .spec = &sweep->arm[a],
         .cell = &sweep->cell[size * sweep->n_arms + a],
         .endpoint = &run->endpoint[sweep->arm[a].transport],
-        .status = WM_NOT_RUN,
+        .status = WM_ARM_LIVE,
     };
     if (!arm->cell->planned) {
-        arm->lost = true;
+        arm->status = WM_NOT_RUN;
     } else if (arm->endpoint->lost != WM_OK) {
         bool absent = arm->endpoint->lost == WM_EUNSUP || arm->endpoint->lost == WM_EABSENT;
-        arm->lost = true;
         arm->status = absent ? WM_SKIPPED : WM_NOT_RUN;
         snprintf(arm->reason, sizeof(arm->reason), "%s", arm->endpoint->lost_reason);
     }
@@ -180,7 +181,7 @@ static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int si
 {
     struct wm_endpoint_conf conf = {
         .world = run->world,
-        .expired = wm_watch_expired(run->is->watch),
+        .watch = run->is->watch,
         .buf = run->bench.buf,
         .shared = run->shared,
         .slots = slots(run->plan),
@@ -216,8 +217,8 @@ static int rejoin(struct run *run, struct wm_err *err)
 
 /* ---- records: rank 0, with the members' help ---- */
 
-static int collect(struct wm_comparison *c, const struct wm_arm *arm, const struct run *run,
-                   struct wm_record_extra *extra, struct wm_err *err)
+static int collect(struct wm_comparison *c, const struct wm_arm *arm, struct run *run, struct wm_record_extra *extra,
+                   struct wm_err *err)
 {
     *extra = (struct wm_record_extra){
         .slowest_rank = -1,
@@ -231,6 +232,8 @@ static int collect(struct wm_comparison *c, const struct wm_arm *arm, const stru
         return err->code;
     if (extra->slowest_rank >= 0)
         extra->slowest_rank = run->member[extra->slowest_rank];
+    if (wm_limits_count(&run->limits, c->members, run->member, arm, run->world->rank, err) != WM_OK)
+        return err->code;
     if (arm->pairs <= 1 || arm->status != WM_MEASURED)
         return WM_OK;
     if (wm_compare_pairs(c, arm, run->member_ns, err) != WM_OK || run->world->rank != 0)
@@ -259,8 +262,10 @@ static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, 
         wm_fail(&run->failed, WM_ENOMEM, "malloc", 0, "a cell");
     } else {
         wm_plan_identity(run->plan, sweep, size, a, cell);
-        if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK)
+        if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK) {
+            wm_limits_cell(&run->limits, arm, run->bench.buf, cell);
             sink->cell(sink->arg, cell, sweep, a, ratio, &run->failed);
+        }
         wm_record_clear(cell);
         free(cell);
     }
@@ -297,6 +302,16 @@ static void look_at_the_clock(struct run *run)
         run->wants_stop = "--total-time was used up";
 }
 
+/* Rank 0 alone, where arms are compared. */
+static void write_comparison(struct run *run, struct keeping *keep, bool whole)
+{
+    if (run->world->rank != 0 || keep->ratios.sweep->n_arms < 2 || run->failed.code != WM_OK)
+        return;
+    struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
+    run->is->sink->comparison(run->is->sink->arg, &comparison, whole, &run->failed);
+    fail_alone(run, "the result could not be written");
+}
+
 static int compare_members(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep,
                            struct wm_err *err)
 {
@@ -315,7 +330,9 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
     wm_watch_phase(run->is->watch, WM_PHASE_RECORD, run->number);
     if (run->world->rank == 0)
         wm_ratios_keep(&keep->ratios, keep->arm, (uint64_t)run->plan->conf->seed);
-    return record_arms(run, &c, sweep, size, keep->ratios.of_size, err);
+    if (record_arms(run, &c, sweep, size, keep->ratios.of_size, err) == WM_OK)
+        write_comparison(run, keep, false);
+    return err->code;
 }
 
 static int one_size(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep, struct wm_err *err)
@@ -345,13 +362,6 @@ static int open_keeping(const struct run *run, const struct wm_sweep *sweep, str
     return run->world->rank == 0 ? wm_ratios_open(&keep->ratios, sweep, err) : WM_OK;
 }
 
-static void write_comparison(struct run *run, struct keeping *keep)
-{
-    struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
-    run->is->sink->comparison(run->is->sink->arg, &comparison, &run->failed);
-    fail_alone(run, "the result could not be written");
-}
-
 static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_err *err)
 {
     struct keeping keep = { 0 };
@@ -359,8 +369,8 @@ static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_er
     if (wm_world_agree(run->world, WM_SPIN, err) == WM_OK)
         for (int s = 0; s < sweep->n_sizes && err->code == WM_OK && !run->stop; s++)
             one_size(run, sweep, s, &keep, err);
-    if (err->code == WM_OK && run->world->rank == 0 && sweep->n_arms > 1 && run->failed.code == WM_OK)
-        write_comparison(run, &keep);
+    if (err->code == WM_OK)
+        write_comparison(run, &keep, true);
     wm_ratios_close(&keep.ratios);
     free(keep.arm);
     return err->code;
@@ -373,9 +383,11 @@ static int open_run(struct run *run, struct wm_err *err)
     run->last_member = calloc((size_t)run->world->size, sizeof(*run->last_member));
     run->median_ns = calloc((size_t)run->world->size, sizeof(*run->median_ns));
     run->member_ns = calloc((size_t)run->world->size, sizeof(*run->member_ns));
+    run->bench.scratch = malloc(WM_SERIES_SCRATCH * sizeof(*run->bench.scratch));
     if (run->endpoint == NULL || run->member == NULL || run->last_member == NULL || run->median_ns == NULL ||
-        run->member_ns == NULL)
+        run->member_ns == NULL || run->bench.scratch == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "endpoints and members of %d ranks", run->world->size);
+    wm_limits_open(&run->limits, run->plan, run->world->rank, run->is->seats, err);
     if (wm_world_agree(run->world, WM_SPIN, err) != WM_OK)
         return err->code;
     for (int t = 0; t < run->plan->n_transports; t++)
@@ -390,11 +402,13 @@ static void close_run(struct run *run, bool together)
     for (int t = 0; together && run->endpoint != NULL && t < run->plan->n_transports; t++)
         wm_endpoint_close(&run->endpoint[t]);
     close_memory(run);
+    wm_limits_close(&run->limits);
     free(run->endpoint);
     free(run->member);
     free(run->last_member);
     free(run->median_ns);
     free(run->member_ns);
+    free(run->bench.scratch);
 }
 
 int wm_run(const struct wm_run_request *request, const char **stopped, struct wm_err *err)

@@ -4,6 +4,7 @@
 
 #include "bench/plan.h"
 #include "src/core/clock.h"
+#include "src/topo/limit.h"
 #include "src/world/watch.h"
 
 /* Where finished cells go; called on rank 0 only. A code other than WM_OK ends the run (the disk is full). */
@@ -12,7 +13,8 @@ struct wm_sink {
      */
     int (*cell)(void *arg, const struct wm_result_cell *cell, const struct wm_sweep *sweep, int arm,
                 const struct wm_ratio_point *ratio, struct wm_err *err);
-    int (*comparison)(void *arg, const struct wm_result_comparison *comparison, struct wm_err *err);
+    /* whole: its sweep has ended; before, after each size, it holds the sizes so far. */
+    int (*comparison)(void *arg, const struct wm_result_comparison *comparison, bool whole, struct wm_err *err);
     void *arg;
 };
 
@@ -22,7 +24,8 @@ struct wm_run_request {
     struct wm_plan *plan; /* the cells' status is written */
     struct wm_clock clock;
     const struct wm_sink *sink;
-    _Atomic uint32_t *at_hand; /* out: number of the first cell of the comparison under way; UINT32_MAX = none */
+    const struct wm_seat *seats; /* by rank, on rank 0: what cells are held against; NULL = nothing is known */
+    _Atomic uint32_t *at_hand;   /* out: number of the first cell of the comparison under way; UINT32_MAX = none */
 };
 
 /**

@@ -25,16 +25,6 @@ static double both_ways(const struct wm_point *at)
     return 2;
 }
 
-static void fill(const struct wm_point *at, struct wm_spans *out)
-{
-    wm_message_spans(at, WM_IN, 0, at->rank, 1 - at->rank, out);
-}
-
-static void expect(const struct wm_point *at, struct wm_spans *out)
-{
-    wm_message_spans(at, WM_OUT, 0, 1 - at->rank, at->rank, out);
-}
-
 static const struct wm_algorithm algorithms[] = { { "ping-pong", ping_pong }, { NULL, NULL } };
 
 const struct wm_benchmark wm_benchmark_latency = {
@@ -44,6 +34,6 @@ const struct wm_benchmark wm_benchmark_latency = {
     .min_ranks = 2,
     .algorithms = algorithms,
     .operations = both_ways,
-    .fill = fill,
-    .expect = expect,
+    .fill = wm_fill_both_ways,
+    .expect = wm_expect_both_ways,
 };

@@ -27,6 +27,28 @@ void wm_message_spans(const struct wm_point *at, enum wm_area area, int lane, in
                           });
 }
 
+void wm_fill_both_ways(const struct wm_point *at, struct wm_spans *out)
+{
+    wm_message_spans(at, WM_IN, 0, at->rank, 1 - at->rank, out);
+}
+
+void wm_expect_both_ways(const struct wm_point *at, struct wm_spans *out)
+{
+    wm_message_spans(at, WM_OUT, 0, 1 - at->rank, at->rank, out);
+}
+
+void wm_fill_one_way(const struct wm_point *at, struct wm_spans *out)
+{
+    if (at->rank == 0)
+        wm_fill_both_ways(at, out);
+}
+
+void wm_expect_one_way(const struct wm_point *at, struct wm_spans *out)
+{
+    if (at->rank == 1)
+        wm_expect_both_ways(at, out);
+}
+
 double wm_window_operations(const struct wm_point *at)
 {
     return at->window;

@@ -2,57 +2,43 @@
 #include "p2p/p2p.h"
 
 /* Also the latencies, whose window is one message. A put is complete when it is complete at the target. */
-static int put_window(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
+static void window_of(enum wm_step_kind kind, const struct wm_point *at, struct wm_schedule *out)
 {
-    (void)err;
-    wm_schedule_need(out, at->rank == 0 ? WM_IN : WM_OUT, wm_messages_bytes(at, 1));
+    bool sends = (at->rank == 0) == (kind == WM_STEP_PUT);
+
+    wm_schedule_need(out, sends ? WM_IN : WM_OUT, wm_messages_bytes(at, 1));
     for (int w = 0; at->rank == 0 && w < at->window; w++) {
         size_t place = wm_message_at(at, 0, w);
-        wm_schedule_add(out, (struct wm_step){ .kind = WM_STEP_PUT,
+        wm_schedule_add(out, (struct wm_step){ .kind = kind,
                                                .after = { WM_NONE, WM_NONE },
                                                .peer = 1,
                                                .from = { WM_IN, place },
                                                .to = { WM_OUT, place },
                                                .bytes = at->bytes });
     }
+}
+
+static int put_window(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
+{
+    (void)err;
+    window_of(WM_STEP_PUT, at, out);
     return WM_OK;
 }
 
 static int get_window(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    wm_schedule_need(out, at->rank == 0 ? WM_OUT : WM_IN, wm_messages_bytes(at, 1));
-    for (int w = 0; at->rank == 0 && w < at->window; w++) {
-        size_t place = wm_message_at(at, 0, w);
-        wm_schedule_add(out, (struct wm_step){ .kind = WM_STEP_GET,
-                                               .after = { WM_NONE, WM_NONE },
-                                               .peer = 1,
-                                               .from = { WM_IN, place },
-                                               .to = { WM_OUT, place },
-                                               .bytes = at->bytes });
-    }
+    window_of(WM_STEP_GET, at, out);
     return WM_OK;
 }
 
-static void fill_first(const struct wm_point *at, struct wm_spans *out)
-{
-    if (at->rank == 0)
-        wm_message_spans(at, WM_IN, 0, 0, 1, out);
-}
-
-static void expect_second(const struct wm_point *at, struct wm_spans *out)
-{
-    if (at->rank == 1)
-        wm_message_spans(at, WM_OUT, 0, 0, 1, out);
-}
-
-static void fill_second(const struct wm_point *at, struct wm_spans *out)
+static void fill_got(const struct wm_point *at, struct wm_spans *out)
 {
     if (at->rank == 1)
         wm_message_spans(at, WM_IN, 0, 1, 0, out);
 }
 
-static void expect_first(const struct wm_point *at, struct wm_spans *out)
+static void expect_got(const struct wm_point *at, struct wm_spans *out)
 {
     if (at->rank == 0)
         wm_message_spans(at, WM_OUT, 0, 1, 0, out);
@@ -70,8 +56,8 @@ const struct wm_benchmark wm_benchmark_put_latency = {
     .min_ranks = 2,
     .shared = 1u << WM_OUT,
     .algorithms = one_put,
-    .fill = fill_first,
-    .expect = expect_second,
+    .fill = wm_fill_one_way,
+    .expect = wm_expect_one_way,
 };
 
 const struct wm_benchmark wm_benchmark_put_bandwidth = {
@@ -84,8 +70,8 @@ const struct wm_benchmark wm_benchmark_put_bandwidth = {
     .algorithms = many_puts,
     .operations = wm_window_operations,
     .has_bandwidth = true,
-    .fill = fill_first,
-    .expect = expect_second,
+    .fill = wm_fill_one_way,
+    .expect = wm_expect_one_way,
 };
 
 const struct wm_benchmark wm_benchmark_get_latency = {
@@ -95,8 +81,8 @@ const struct wm_benchmark wm_benchmark_get_latency = {
     .min_ranks = 2,
     .shared = 1u << WM_IN,
     .algorithms = one_get,
-    .fill = fill_second,
-    .expect = expect_first,
+    .fill = fill_got,
+    .expect = expect_got,
 };
 
 const struct wm_benchmark wm_benchmark_get_bandwidth = {
@@ -109,6 +95,6 @@ const struct wm_benchmark wm_benchmark_get_bandwidth = {
     .algorithms = many_gets,
     .operations = wm_window_operations,
     .has_bandwidth = true,
-    .fill = fill_second,
-    .expect = expect_first,
+    .fill = fill_got,
+    .expect = expect_got,
 };

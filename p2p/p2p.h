@@ -17,6 +17,12 @@ size_t wm_messages_bytes(const struct wm_point *at, int lanes);
 /** What stands in a lane: the messages from one rank to another, each with other data where it has its own place. */
 void wm_message_spans(const struct wm_point *at, enum wm_area area, int lane, int from, int to, struct wm_spans *out);
 
+/** The whole of a row whose messages go both ways, or from rank 0 to rank 1 only. */
+void wm_fill_both_ways(const struct wm_point *at, struct wm_spans *out);
+void wm_expect_both_ways(const struct wm_point *at, struct wm_spans *out);
+void wm_fill_one_way(const struct wm_point *at, struct wm_spans *out);
+void wm_expect_one_way(const struct wm_point *at, struct wm_spans *out);
+
 /** Messages in one operation of a windowed row. */
 double wm_window_operations(const struct wm_point *at);
 

@@ -45,28 +45,6 @@ static double both_counted(const struct wm_point *at)
     return 2 * (double)at->bytes;
 }
 
-static void fill_sent(const struct wm_point *at, struct wm_spans *out)
-{
-    wm_message_spans(at, WM_IN, 0, at->rank, 1 - at->rank, out);
-}
-
-static void expect_received(const struct wm_point *at, struct wm_spans *out)
-{
-    wm_message_spans(at, WM_OUT, 0, 1 - at->rank, at->rank, out);
-}
-
-static void fill_first(const struct wm_point *at, struct wm_spans *out)
-{
-    if (at->rank == 0)
-        fill_sent(at, out);
-}
-
-static void expect_second(const struct wm_point *at, struct wm_spans *out)
-{
-    if (at->rank == 1)
-        expect_received(at, out);
-}
-
 static const struct wm_algorithm one[] = { { "window", one_way }, { NULL, NULL } };
 static const struct wm_algorithm both[] = { { "window", both_ways }, { NULL, NULL } };
 
@@ -79,8 +57,8 @@ const struct wm_benchmark wm_benchmark_bandwidth = {
     .algorithms = one,
     .operations = wm_window_operations,
     .has_bandwidth = true,
-    .fill = fill_first,
-    .expect = expect_second,
+    .fill = wm_fill_one_way,
+    .expect = wm_expect_one_way,
 };
 
 const struct wm_benchmark wm_benchmark_message_rate = {
@@ -93,8 +71,8 @@ const struct wm_benchmark wm_benchmark_message_rate = {
     .operations = wm_window_operations,
     .has_bandwidth = true,
     .has_message_rate = true,
-    .fill = fill_first,
-    .expect = expect_second,
+    .fill = wm_fill_one_way,
+    .expect = wm_expect_one_way,
 };
 
 const struct wm_benchmark wm_benchmark_bibandwidth = {
@@ -107,6 +85,6 @@ const struct wm_benchmark wm_benchmark_bibandwidth = {
     .operations = wm_window_operations,
     .counted_bytes = both_counted,
     .has_bandwidth = true,
-    .fill = fill_sent,
-    .expect = expect_received,
+    .fill = wm_fill_both_ways,
+    .expect = wm_expect_both_ways,
 };

@@ -10,7 +10,17 @@
 #include "src/core/units.h"
 #include "src/result/field.h"
 
-enum { COLUMN_TEXT = 64, NAMES_TEXT = 128 };
+enum { COLUMN_TEXT = 256, NAMES_TEXT = 128 };
+
+/* What a block's cells were held against. */
+struct limits {
+    bool any, estimate;
+    char source[256]; /* of the last one */
+    double bytes_per_s;
+    int over; /* cells above what cannot be exceeded; the worst: */
+    double worst_share, worst_bytes_per_s;
+    char worst[COLUMN_TEXT], worst_source[256];
+};
 
 struct wm_table {
     FILE *to;
@@ -21,7 +31,9 @@ struct wm_table {
     struct wm_result_cell first;
     struct wm_pair_result pair;
     char varies[NAMES_TEXT]; /* factors named by the arms' labels: "transport algo"; "" without arms */
+    int arm_width;           /* of the column of the arms' values */
     unsigned shown;          /* bit by column; 0 = their titles are not printed yet */
+    struct limits limits;
 };
 
 /* ---- words ---- */
@@ -167,8 +179,34 @@ static void put_first_line(const struct wm_table *t)
     fputc('\n', t->to);
 }
 
-static void begin_block(struct wm_table *t, const struct wm_result_cell *cell, const char *arm_names)
+/* Below its rows; once. */
+static void end_block(struct wm_table *t)
 {
+    const struct limits *l = &t->limits;
+    char rate[WM_TEXT_BYTES];
+    if (l->any) {
+        fprintf(t->to, "%s of the last row: %s, ", l->estimate ? "~ estimate" : "limit",
+                wm_format_rate(rate, l->bytes_per_s));
+        put_clean(t->to, l->source);
+        fputc('\n', t->to);
+    }
+    if (l->over > 0) {
+        put_color(t, "31");
+        fprintf(t->to, "! %s has %.4g %% of its limit of %s, ", l->worst, 100 * l->worst_share,
+                wm_format_rate(rate, l->worst_bytes_per_s));
+        put_clean(t->to, l->worst_source);
+        if (l->over > 1)
+            fprintf(t->to, "; %d more cell%s above theirs", l->over - 1, l->over == 2 ? " is" : "s are");
+        fputs(": suspect buffers that stay in a cache, links other than these, or the clock", t->to);
+        put_color(t, "0");
+        fputc('\n', t->to);
+    }
+    t->limits = (struct limits){ 0 };
+}
+
+static void begin_block(struct wm_table *t, const struct wm_result_cell *cell, const char *arm_names, int arm_width)
+{
+    end_block(t);
     if (t->open)
         fputc('\n', t->to);
     t->open = true;
@@ -179,6 +217,7 @@ static void begin_block(struct wm_table *t, const struct wm_result_cell *cell, c
     if (cell->n_pairs > 0)
         t->pair = cell->pairs[0];
     snprintf(t->varies, sizeof(t->varies), "%s", arm_names);
+    t->arm_width = (int)strlen(arm_names) > arm_width ? (int)strlen(arm_names) : arm_width;
     t->shown = 0;
     put_first_line(t);
 }
@@ -239,6 +278,13 @@ static void put_arm(const struct row *r, char text[COLUMN_TEXT])
     label_part(r->arm->label, false, text, COLUMN_TEXT);
 }
 
+int wm_table_arm_width(const char *label)
+{
+    char text[COLUMN_TEXT];
+    label_part(label, false, text, COLUMN_TEXT);
+    return (int)strlen(text);
+}
+
 static void put_median(const struct row *r, char text[COLUMN_TEXT])
 {
     or_dash(text, r->cell->time_ns.median, wm_format_ns);
@@ -284,15 +330,52 @@ static void put_rate(const struct row *r, char text[COLUMN_TEXT])
     or_dash(text, r->cell->message_rate_per_s, wm_format_count);
 }
 
+static bool has_limit(const struct row *r)
+{
+    return isfinite(r->cell->limit.share);
+}
+
+static bool is_estimate(const struct wm_result_cell *cell)
+{
+    return strcmp(cell->limit.kind, "estimate") == 0;
+}
+
+/* More than what cannot be exceeded, beyond what rounding makes. */
+static bool is_over(const struct wm_result_cell *cell)
+{
+    return cell->limit.share > 1.0005 && !is_estimate(cell);
+}
+
+static void put_limit(const struct row *r, char text[COLUMN_TEXT])
+{
+    double percent = 100 * r->cell->limit.share;
+    if (!has_limit(r))
+        snprintf(text, COLUMN_TEXT, "-");
+    else if (percent < 0.095)
+        snprintf(text, COLUMN_TEXT, "%s<0.1", is_estimate(r->cell) ? "~" : "");
+    else
+        snprintf(text, COLUMN_TEXT, "%s%.*f%s", is_estimate(r->cell) ? "~" : "", percent < 9.95 ? 1 : 0, percent,
+                 is_over(r->cell) ? "!" : "");
+}
+
+/* "0.98", "1.02", "12.3", "123" */
+static const char *format_ratio(char text[WM_TEXT_BYTES], double ratio)
+{
+    snprintf(text, WM_TEXT_BYTES, "%.*f", ratio < 9.995 ? 2 : ratio < 99.95 ? 1 : 0, ratio);
+    return text;
+}
+
 static void put_ratio(const struct row *r, char text[COLUMN_TEXT])
 {
     const struct wm_ratio_point *p = r->arm == NULL ? NULL : r->arm->to_baseline;
+    char ratio[WM_TEXT_BYTES], low[WM_TEXT_BYTES], high[WM_TEXT_BYTES];
     if (p == NULL || !isfinite(p->ratio))
         snprintf(text, COLUMN_TEXT, "-");
     else if (!isfinite(p->ci95_low) || !isfinite(p->ci95_high))
-        snprintf(text, COLUMN_TEXT, "%.2f", p->ratio);
+        snprintf(text, COLUMN_TEXT, "%s", format_ratio(ratio, p->ratio));
     else
-        snprintf(text, COLUMN_TEXT, "%.2f (%.2f-%.2f)", p->ratio, p->ci95_low, p->ci95_high);
+        snprintf(text, COLUMN_TEXT, "%s (%s-%s)", format_ratio(ratio, p->ratio), format_ratio(low, p->ci95_low),
+                 format_ratio(high, p->ci95_high));
 }
 
 static bool has_slowest(const struct row *r)
@@ -315,22 +398,29 @@ static void put_slowest(const struct row *r, char text[COLUMN_TEXT])
 /* A column is shown in a block where its first measured cell has a value for it. */
 static const struct column {
     const char *title; /* NULL: the names of the factors that vary */
-    int width;         /* negative: left-aligned */
+    int width;         /* 0: as wide as the arms, left-aligned */
     bool (*possible)(const struct row *r);
     void (*put)(const struct row *r, char text[COLUMN_TEXT]);
 } columns[] = {
     { "size", 8, has_size, put_size },
-    { NULL, -16, has_arm, put_arm },
+    { NULL, 0, has_arm, put_arm },
     { "median", 8, always, put_median },
     { "95 % interval", 14, always, put_interval },
     { "p99", 8, always, put_p99 },
     { "bandwidth", 10, has_bandwidth, put_bandwidth },
     { "bus", 10, has_bus, put_bus },
     { "messages", 9, has_rate, put_rate },
+    { "% of limit", 10, has_limit, put_limit },
     { "time ratio", 16, has_arm, put_ratio },
     { "slowest rank", 12, has_slowest, put_slowest },
 };
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+static void put_column(const struct wm_table *t, int column, const char *text)
+{
+    int width = columns[column].width;
+    fprintf(t->to, "%*s", width == 0 ? -t->arm_width : width, text);
+}
 
 static void put_titles(struct wm_table *t, const struct row *r)
 {
@@ -338,7 +428,8 @@ static void put_titles(struct wm_table *t, const struct row *r)
         if (!columns[i].possible(r))
             continue;
         const char *title = columns[i].title == NULL ? t->varies : columns[i].title;
-        fprintf(t->to, "%s%*s", t->shown == 0 ? "" : "  ", columns[i].width, title);
+        fputs(t->shown == 0 ? "" : "  ", t->to);
+        put_column(t, i, title);
         t->shown |= 1u << i;
     }
     fputs("  notes\n", t->to);
@@ -410,10 +501,33 @@ static void put_measured(const struct wm_table *t, const struct row *r)
         if ((t->shown & 1u << i) == 0)
             continue;
         columns[i].put(r, text);
-        fprintf(t->to, "%s%*s", between, columns[i].width, text);
+        fputs(between, t->to);
+        put_column(t, i, text);
         between = "  ";
     }
     put_notes(t, r->cell);
+}
+
+/* For the lines below the block. */
+static void keep_limit(struct limits *l, const struct row *r)
+{
+    const struct wm_result_cell *cell = r->cell;
+    char bytes[WM_TEXT_BYTES], arm[COLUMN_TEXT] = "";
+    if (!has_limit(r))
+        return;
+    l->any = true;
+    l->estimate = is_estimate(cell);
+    l->bytes_per_s = cell->limit.bytes_per_s;
+    snprintf(l->source, sizeof(l->source), "%s", cell->limit.source);
+    if (!is_over(cell) || (l->over++ > 0 && cell->limit.share <= l->worst_share))
+        return;
+    l->worst_share = cell->limit.share;
+    l->worst_bytes_per_s = cell->limit.bytes_per_s;
+    if (has_arm(r))
+        put_arm(r, arm);
+    snprintf(l->worst, sizeof(l->worst), "%s%s%.200s", wm_format_bytes(bytes, (uint64_t)cell->bytes),
+             has_arm(r) ? " " : "", arm);
+    snprintf(l->worst_source, sizeof(l->worst_source), "%s", cell->limit.source);
 }
 
 /* Size and arm, then why there is nothing else. */
@@ -426,7 +540,8 @@ static void put_unmeasured(const struct wm_table *t, const struct row *r)
         if (!columns[i].possible(r))
             continue;
         columns[i].put(r, text);
-        fprintf(t->to, "%*s  ", columns[i].width, text);
+        put_column(t, i, text);
+        fputs("  ", t->to);
     }
     put_color(t, bad ? "31" : "33");
     fputs(wm_status_names[cell->status], t->to);
@@ -443,13 +558,14 @@ void wm_table_cell(struct wm_table *t, const struct wm_result_cell *cell, const 
     if (arm != NULL)
         label_part(arm->label, true, arm_names, sizeof(arm_names));
     if (!same_block(t, cell, arm_names))
-        begin_block(t, cell, arm_names);
+        begin_block(t, cell, arm_names, arm != NULL ? arm->width : 0);
     if (cell->status != WM_MEASURED) {
         put_unmeasured(t, &row);
     } else {
         if (t->shown == 0)
             put_titles(t, &row);
         put_measured(t, &row);
+        keep_limit(&t->limits, &row);
     }
     fputc('\n', t->to);
     fflush(t->to);
@@ -469,7 +585,8 @@ static void put_arm_summary(FILE *to, const struct wm_result_comparison *c, int 
         fputs(": not compared, no size was measured in both\n", to);
         return;
     }
-    fprintf(to, " takes %.2f to %.2f times as long as ", low, high);
+    char from[WM_TEXT_BYTES], until[WM_TEXT_BYTES];
+    fprintf(to, " takes %s to %s times as long as ", format_ratio(from, low), format_ratio(until, high));
     put_clean(to, c->baseline);
     int64_t crossover_bytes = c->crossover_bytes == NULL ? -1 : c->crossover_bytes[arm];
     char size[WM_TEXT_BYTES];
@@ -481,6 +598,7 @@ static void put_arm_summary(FILE *to, const struct wm_result_comparison *c, int 
 
 void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *comparison)
 {
+    end_block(t);
     for (int a = 0; a < comparison->n_arms - 1; a++)
         put_arm_summary(t->to, comparison, a);
     if (!comparison->interleaved) {
@@ -507,6 +625,7 @@ void wm_table_end(struct wm_table *t)
 {
     if (t == NULL)
         return;
+    end_block(t);
     fflush(t->to);
     free(t);
 }

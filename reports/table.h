@@ -20,7 +20,11 @@ struct wm_table_world {
 struct wm_table_arm {
     const char *label;                        /* "transport=mpi algo=native": its varying factors only */
     const struct wm_ratio_point *to_baseline; /* at the cell's size; NULL for the baseline, or not known */
+    int width;                                /* the largest wm_table_arm_width() of all arms: rows come one by one */
 };
+
+/** Columns that the arm of this label takes in the table, which shows its values: 10 for "mpi native". */
+int wm_table_arm_width(const char *label);
 
 struct wm_table;
 

@@ -10,14 +10,15 @@
 
 struct wm_command {
     const char *name, *arguments, *summary;
-    bool ranks; /* starts MPI; of the others only rank 0 speaks under a launcher */
+    bool ranks; /* all ranks take part, through MPI where there is a launcher; of the others only rank 0 speaks */
     /* argv[0] is the subcommand's name. Returns the exit status. */
     int (*main)(int argc, char **argv);
     /* Prints its options; NULL = none. */
     void (*options)(FILE *to, enum wm_option_format format);
 };
 
-extern const struct wm_command wm_command_run, wm_command_plan, wm_command_list, wm_command_recover, wm_command_help;
+extern const struct wm_command wm_command_run, wm_command_plan, wm_command_list, wm_command_topo, wm_command_doctor,
+    wm_command_recover, wm_command_help;
 extern const struct wm_command *const wm_commands[]; /* ended by NULL */
 
 /** The table of benchmarks, ended by NULL. */

@@ -44,15 +44,34 @@ static json_t *run(int argc, char **argv, const struct wm_run_conf *conf)
                      (json_int_t)conf->seed, "precision", conf->precision);
 }
 
-static json_t *ranks(const struct wm_world *world)
+/* Names of the devices that --bind auto chose, and the NUMA node of its processors. */
+static void add_seat(json_t *rank, const struct wm_seat *seat)
+{
+    struct wm_topo_nic nic[64];
+    int n = seat->nic >= 0 ? wm_topo_nics(seat->topo, nic, 64) : 0;
+    if (seat->numa >= 0)
+        json_object_set_new(rank, "numa", json_integer(seat->topo->numa[seat->numa].os_index));
+    if (seat->gpu >= 0)
+        json_object_set_new(rank, "gpu", json_integer(seat->topo->gpu[seat->gpu].index));
+    if (seat->nic >= 0 && seat->nic < n && seat->nic < 64)
+        json_object_set_new(rank, "nic", wm_result_text(nic[seat->nic].name));
+}
+
+static json_t *ranks(const struct wm_world *world, const struct wm_survey *survey)
 {
     json_t *list = json_array();
     for (int r = 0; r < world->size; r++) {
         const struct wm_place *p = &world->places[r];
-        json_array_append_new(list, json_pack("{s:i, s:o, s:i, s:o}", "rank", r, "host", wm_result_text(p->host),
-                                              "local_rank", p->local_rank, "cpus", wm_result_text(p->cpus)));
+        json_t *rank = json_pack("{s:i, s:o, s:i, s:o}", "rank", r, "host", wm_result_text(p->host), "local_rank",
+                                 p->local_rank, "cpus", wm_result_text(p->cpus));
+        if (rank != NULL)
+            add_seat(rank, &survey->seat[r]);
+        json_array_append_new(list, rank);
     }
-    return json_pack("{s:o}", "ranks", list);
+    json_t *o = json_pack("{s:o}", "ranks", list);
+    if (json_array_size(survey->warnings) > 0)
+        json_object_set(o, "warnings", survey->warnings);
+    return o;
 }
 
 static bool is_ours(const char *name)
@@ -95,8 +114,9 @@ static json_t *environment(struct wm_clock clock)
 }
 
 json_t *wm_environment_head(int argc, char **argv, const struct wm_run_conf *conf, const struct wm_world *world,
-                            struct wm_clock clock)
+                            struct wm_clock clock, const struct wm_survey *survey)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", WM_RESULT_SCHEMA, "tool", tool(), "run",
-                     run(argc, argv, conf), "world", ranks(world), "environment", environment(clock));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:O}", "schema", WM_RESULT_SCHEMA, "tool", tool(), "run",
+                     run(argc, argv, conf), "world", ranks(world, survey), "environment", environment(clock),
+                     "topology", survey->topology);
 }

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "src/cli/command.h"
+#include "src/topo/fabric.h"
 
 static void print_commands(FILE *to, const char *format)
 {
@@ -92,6 +93,8 @@ static int help_main(int argc, char **argv)
         man();
     else if (strcmp(what, "--markdown") == 0)
         wm_cli_options_print(false, stdout, WM_HELP_MARKDOWN);
+    else if (strcmp(what, "--fabrics") == 0)
+        wm_fabric_print_rules(stdout);
     else if (strcmp(what, "--completion") == 0)
         completion();
     else

@@ -8,9 +8,11 @@
 
 #include "reports/csv.h"
 #include "reports/table.h"
+#include "src/cli/bind.h"
 #include "src/cli/command.h"
 #include "src/cli/environment.h"
 #include "src/cli/output.h"
+#include "src/cli/survey.h"
 #include "src/core/units.h"
 #include "src/topo/node.h"
 
@@ -23,6 +25,8 @@ struct session {
     struct wm_clock clock;
     struct wm_plan plan;
     int *host_of;
+    struct wm_bind_seat bound; /* by --bind auto */
+    struct wm_survey survey;
     /* rank 0's */
     struct wm_output output;
     struct wm_journal *journal;
@@ -67,11 +71,23 @@ static void print_json(const struct wm_result_cell *cell)
     json_decref(object);
 }
 
+/* Of the sweep's arms, as the table shows them. */
+static int widest_arm(const struct wm_plan *plan, const struct wm_sweep *sweep)
+{
+    char label[256];
+    int widest = 0;
+    for (int a = 0; a < sweep->n_arms; a++) {
+        int width = wm_table_arm_width(wm_plan_arm_label(plan, sweep, a, label, sizeof(label)));
+        widest = width > widest ? width : widest;
+    }
+    return widest;
+}
+
 static void print_cell(struct session *s, const struct wm_result_cell *cell, const struct wm_sweep *sweep, int arm,
                        const struct wm_ratio_point *ratio)
 {
     char label[256];
-    struct wm_table_arm of = { .to_baseline = ratio };
+    struct wm_table_arm of = { .to_baseline = ratio, .width = widest_arm(&s->plan, sweep) };
     switch ((enum wm_format)s->options.conf.format) {
     case WM_FORMAT_TABLE:
         of.label = wm_plan_arm_label(&s->plan, sweep, arm, label, sizeof(label));
@@ -101,15 +117,18 @@ static int take_cell(void *arg, const struct wm_result_cell *cell, const struct 
     return WM_OK;
 }
 
-static int take_comparison(void *arg, const struct wm_result_comparison *comparison, struct wm_err *err)
+static int take_comparison(void *arg, const struct wm_result_comparison *comparison, bool whole, struct wm_err *err)
 {
     struct session *s = arg;
     json_t *object = wm_result_comparison_to_json(comparison);
     if (object == NULL)
         return wm_fail(err, WM_ENOMEM, "json_object", 0, "comparison of %s", comparison->bench);
-    wm_journal_comparison(s->journal, object, err);
+    if (whole)
+        wm_journal_comparison(s->journal, object, err);
+    else
+        wm_journal_comparison_so_far(s->journal, object, err);
     json_decref(object);
-    if (s->table != NULL)
+    if (whole && s->table != NULL)
         wm_table_comparison(s->table, comparison);
     return err->code;
 }
@@ -136,7 +155,7 @@ static void keep_timed_out(struct session *s, const char *why)
     const struct wm_sweep *sweep;
     struct wm_err ignored = { 0 };
     int size, arm;
-    if (strstr(why, "timed out") == NULL || !wm_plan_cell(&s->plan, s->at_hand, &sweep, &size, &arm))
+    if (!wm_plan_cell(&s->plan, s->at_hand, &sweep, &size, &arm))
         return;
     for (arm = 0; arm < sweep->n_arms; arm++) {
         const struct wm_cell *planned = &sweep->cell[size * sweep->n_arms + arm];
@@ -150,7 +169,7 @@ static void keep_timed_out(struct session *s, const char *why)
 }
 
 /* Rank 0, from the watch's thread, while the run is stuck or ending: the result of what is in the journal. */
-static const char *last_words(void *arg, const char *why)
+static const char *last_words(void *arg, const char *why, enum wm_watch_end by)
 {
     static char words[4200];
     struct session *s = arg;
@@ -162,9 +181,11 @@ static const char *last_words(void *arg, const char *why)
         snprintf(words, sizeof(words), "result in %s", s->output.path);
         return words;
     }
-    keep_timed_out(s, why);
+    if (by == WM_END_DEADLINE)
+        keep_timed_out(s, why);
     wm_journal_seal(s->journal);
-    snprintf(ending.ended_by, sizeof(ending.ended_by), "%s", why);
+    if (snprintf(ending.ended_by, sizeof(ending.ended_by), "%s", why) >= (int)sizeof(ending.ended_by))
+        memcpy(ending.ended_by + sizeof(ending.ended_by) - 4, "...", 4); /* a cut sentence looks cut */
     if (wm_result_finish(s->output.journal, s->output.path, &ending, true, NULL, &err) == WM_OK) {
         snprintf(words, sizeof(words), "partial result in %s", s->output.path);
     } else {
@@ -233,9 +254,20 @@ static int plan_journal(struct session *s, struct wm_err *err)
     return err->code;
 }
 
+/* What the machines are made of, and whether the ranks sit well there. */
+static int look_around(struct session *s, struct wm_err *err)
+{
+    bool bound = s->options.conf.bind == WM_BINDING_AUTO;
+    if (wm_survey(s->world, NULL, bound ? &s->bound : NULL, &s->survey, err) != WM_OK)
+        return err->code;
+    for (size_t i = 0; i < json_array_size(s->survey.warnings); i++)
+        fprintf(stderr, "wiremark: warning: %s\n", json_string_value(json_array_get(s->survey.warnings, i)));
+    return WM_OK;
+}
+
 static int open_journal(struct session *s, int argc, char **argv, struct wm_err *err)
 {
-    json_t *head = wm_environment_head(argc, argv, &s->options.conf, s->world, s->clock);
+    json_t *head = wm_environment_head(argc, argv, &s->options.conf, s->world, s->clock, &s->survey);
     if (head == NULL)
         return wm_fail(err, WM_ENOMEM, "json_pack", 0, "head of the result");
     if (wm_journal_open(s->output.journal, head, &s->journal, err) == WM_OK && plan_journal(s, err) == WM_OK)
@@ -276,7 +308,13 @@ static int measure(struct session *s, const char **stopped, struct wm_err *err)
 {
     struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .arg = s };
     struct wm_run_request request = {
-        .world = s->world, .watch = s->watch, .plan = &s->plan, .clock = s->clock, .sink = &sink, .at_hand = &s->at_hand
+        .world = s->world,
+        .watch = s->watch,
+        .plan = &s->plan,
+        .clock = s->clock,
+        .sink = &sink,
+        .seats = s->survey.seat,
+        .at_hand = &s->at_hand,
     };
     struct wm_watch_conf inform = {
         .open_timeout_ns = s->options.conf.open_timeout_ns,
@@ -373,7 +411,7 @@ static int run_together(struct session *s, int argc, char **argv, const struct w
     if (agree(s, &err) != WM_OK)
         return refuse(s, &err);
     if (wm_run_check(s->world, &s->plan, &err) != WM_OK || wm_watch_connect(s->watch, s->world, &err) != WM_OK ||
-        open_outputs(s, argc, argv, &err) != WM_OK)
+        look_around(s, &err) != WM_OK || open_outputs(s, argc, argv, &err) != WM_OK)
         return refuse(s, &err);
     measure(s, &s->stopped, &ran);
     bool together = ran.code == WM_OK || ran.code == WM_EIO || ran.code == WM_ENOMEM;
@@ -391,6 +429,7 @@ static void close_session(struct session *s)
     wm_table_end(s->table);
     if (s->journal != NULL)
         wm_journal_close(s->journal);
+    wm_survey_free(&s->survey);
     wm_plan_free(&s->plan);
     wm_output_free(&s->output);
     wm_cli_options_free(&s->options);
@@ -404,6 +443,8 @@ static int run_main(int argc, char **argv)
     struct wm_err parsed = { .rank = -1 }, err = { .rank = -1 };
     wm_launch_read(&s.launch);
     wm_cli_options_parse(&s.options, false, argc, argv, &parsed);
+    if (parsed.code == WM_OK && s.options.conf.bind == WM_BINDING_AUTO)
+        wm_cli_bind(&s.launch, &s.bound, &parsed);
     if (start(&s, &argc, &argv, &err) != WM_OK) {
         wm_watch_stop(s.watch);
         return s.launch.rank <= 0 ? wm_cli_fail(&err) : wm_exit_status(err.code);

@@ -1,7 +1,9 @@
 #include "src/core/option.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,11 +93,17 @@ static const char *format_bound(char text[WM_TEXT_BYTES], enum wm_option_type ty
     return text;
 }
 
-/* "from 1 to 4M", or "at least 1" where the upper bound is only what the type holds. */
+/* Is there an upper bound below what the type holds? */
+static bool bounded(const struct wm_option *row)
+{
+    return row->max > row->min && row->max < 0x1p62;
+}
+
+/* "from 1 to 4M", or "at least 1" where there is no upper bound. */
 static void format_range(char *text, size_t text_bytes, const struct wm_option *row)
 {
     char low[WM_TEXT_BYTES], high[WM_TEXT_BYTES];
-    if (row->max >= 0x1p62)
+    if (!bounded(row))
         snprintf(text, text_bytes, "at least %s", format_bound(low, row->type, row->min));
     else
         snprintf(text, text_bytes, "from %s to %s", format_bound(low, row->type, row->min),
@@ -112,11 +120,14 @@ static int check_range(const struct wm_option *row, const char *text, double val
                    value < 0 && row->min >= 0 ? "negative" : "out of range", range);
 }
 
-/* What a units parser found wrong, with the option's name in front and the range behind. */
-static int refuse(const struct wm_option *row, const struct wm_err *why, struct wm_err *err)
+/* What a units parser found wrong, with the option's name in front and the range behind. Of what is too large for the
+ * type only one limit is told: the range's, or where that has none the type's. */
+static int refuse(const struct wm_option *row, const char *text, const struct wm_err *why, struct wm_err *err)
 {
     char range[2 * WM_TEXT_BYTES + 16] = "";
-    if (row->max > row->min)
+    if (why->native == ERANGE && bounded(row))
+        return check_range(row, text, text[0] == '-' ? -INFINITY : INFINITY, err);
+    if (row->max > row->min && why->native != ERANGE)
         format_range(range, sizeof(range), row);
     return wm_fail(err, WM_EUSAGE, "", 0, "--%s: %s%s%s%s", row->name, why->what, range[0] != '\0' ? " (" : "", range,
                    range[0] != '\0' ? ")" : "");
@@ -126,7 +137,7 @@ static int parse_bytes(const struct wm_option *row, const char *text, uint64_t *
 {
     struct wm_err why = { 0 };
     if (wm_parse_bytes(text, out, &why) != WM_OK)
-        return refuse(row, &why, err);
+        return refuse(row, text, &why, err);
     return check_range(row, text, (double)*out, err);
 }
 
@@ -134,7 +145,7 @@ static int parse_time(const struct wm_option *row, const char *text, uint64_t *o
 {
     struct wm_err why = { 0 };
     if (wm_parse_time_ns(text, out, &why) != WM_OK)
-        return refuse(row, &why, err);
+        return refuse(row, text, &why, err);
     return check_range(row, text, (double)*out, err);
 }
 
@@ -142,7 +153,7 @@ static int parse_share(const struct wm_option *row, const char *text, double *ou
 {
     struct wm_err why = { 0 };
     if (wm_parse_share(text, out, &why) != WM_OK)
-        return refuse(row, &why, err);
+        return refuse(row, text, &why, err);
     return check_range(row, text, *out, err);
 }
 
@@ -150,7 +161,7 @@ static int parse_int(const struct wm_option *row, const char *text, int64_t *out
 {
     struct wm_err why = { 0 };
     if (wm_parse_int(text, out, &why) != WM_OK)
-        return refuse(row, &why, err);
+        return refuse(row, text, &why, err);
     return check_range(row, text, (double)*out, err);
 }
 

@@ -27,7 +27,7 @@ static int not_a(struct wm_err *err, const char *text, const char *what, const c
 
 static int too_large(struct wm_err *err, const char *text, const char *limit)
 {
-    return wm_fail(err, WM_EUSAGE, "", 0, "\"%s\" is too large, want %s at most", text, limit);
+    return wm_fail(err, WM_EUSAGE, "", ERANGE, "\"%s\" is too large, want %s at most", text, limit);
 }
 
 int wm_parse_bytes(const char *text, uint64_t *out, struct wm_err *err)
@@ -111,7 +111,7 @@ int wm_parse_int(const char *text, int64_t *out, struct wm_err *err)
     if (errno == ERANGE && number > 0)
         return too_large(err, text, "9223372036854775807");
     if (errno == ERANGE)
-        return wm_fail(err, WM_EUSAGE, "", 0, "\"%s\" is too small, want -9223372036854775808 at least", text);
+        return wm_fail(err, WM_EUSAGE, "", ERANGE, "\"%s\" is too small, want -9223372036854775808 at least", text);
     *out = number;
     return WM_OK;
 }

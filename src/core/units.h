@@ -9,7 +9,8 @@
 
 /**
  * Parsers take the whole text or nothing: "4M", "1048576", "0.2s", "250ms", "2%".
- * @return WM_OK with *out written; else WM_EUSAGE with what is accepted in err (negative, overflow, unknown unit, junk)
+ * @return WM_OK with *out written; else WM_EUSAGE with what is accepted in err (negative, overflow, unknown unit,
+ * junk); its native is ERANGE where the number is one that the type does not hold
  */
 int wm_parse_bytes(const char *text, uint64_t *out, struct wm_err *err); /* B? K M G T, also KiB KB as 1024 */
 int wm_parse_time_ns(const char *text, uint64_t *out,

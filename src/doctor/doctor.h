@@ -39,18 +39,24 @@ struct wm_finding {
 struct wm_check {
     const char *id;      /* "memlock" */
     const char *subject; /* what it looks at, a few words: "locked memory" */
+    const char *reads;   /* files, variables and libraries that it asks: "/proc/self/limits" */
     const char *why;     /* why it matters, one sentence */
     const char *mend;    /* what to do when it is not ok, one sentence */
     bool required;       /* unknown is then no pass: exit 3 */
     void (*look)(const struct wm_patient *patient, struct wm_finding *out);
 };
 
-/* All rows, ended by id == NULL; a family a file: src/doctor/{process,system,pci,rdma,efa,gpu,nccl}.c */
+/* A family a file, src/doctor/{process,system,pci,rdma,efa,gpu,nccl}.c: rows ended by id == NULL. Ended by NULL. */
 extern const struct wm_check *const wm_checks[];
+
+/** Rows of all families, numbered through. */
+int wm_checks_count(void);
+const struct wm_check *wm_check_at(int index);
+const struct wm_check *wm_check_find(const char *id); /* NULL: there is none */
 
 /** One finding for each row, in order of the table. @param out  room for wm_checks_count() */
 void wm_doctor(const struct wm_patient *patient, struct wm_finding *out);
-int wm_checks_count(void);
+void wm_doctor_one(const struct wm_check *check, const struct wm_patient *patient, struct wm_finding *out);
 
 /** 1 when one fails, 3 when a required one is unknown, else 0. */
 int wm_doctor_status(const struct wm_finding *finding, int n);

@@ -24,6 +24,7 @@ struct journal_index {
     json_t *ids;         /* id -> index in cells */
     struct places cells; /* in the order in which ids first appear */
     struct places comparisons;
+    off_t so_far;               /* of the comparison that has not ended, as far as it came; 0 = none */
     size_t counts[WM_STATUSES]; /* WM_NOT_RUN: also those that never ended */
     bool cut;                   /* the last line is incomplete and left out */
     const struct wm_ending *ending;
@@ -106,6 +107,12 @@ static int take_cell(struct journal_index *index, json_t *object, bool ended, st
     return WM_OK;
 }
 
+static int end_comparison(struct journal_index *index, off_t at, struct wm_err *err)
+{
+    index->so_far = 0;
+    return places_add(&index->comparisons, at, err);
+}
+
 static int take_line(struct journal_index *index, json_t *line, struct wm_err *err)
 {
     const char *kind = json_object_iter_key(json_object_iter(line));
@@ -119,8 +126,11 @@ static int take_line(struct journal_index *index, json_t *line, struct wm_err *e
     if (strcmp(kind, "planned") == 0 || strcmp(kind, "cell") == 0)
         return take_cell(index, value, kind[0] == 'c', err);
     if (strcmp(kind, "comparison") == 0)
-        return places_add(&index->comparisons, index->in.at, err);
-    return not_a_journal(index, "unknown kind", err);
+        return end_comparison(index, index->in.at, err);
+    if (strcmp(kind, "comparison_so_far") != 0)
+        return not_a_journal(index, "unknown kind", err);
+    index->so_far = index->in.at;
+    return WM_OK;
 }
 
 static int read_line(struct journal_index *index, struct wm_err *err)
@@ -151,7 +161,7 @@ static int index_read(struct journal_index *index, const char *journal, struct w
     if (rc == WM_OK && index->head == NULL)
         return wm_fail(err, WM_EUSAGE, "", 0, "%s holds no complete head: nothing was recorded, it can be removed",
                        journal);
-    return rc;
+    return rc == WM_OK && index->so_far != 0 ? end_comparison(index, index->so_far, err) : rc;
 }
 
 /* ---- second reading: the document ---- */

@@ -159,6 +159,11 @@ int wm_journal_comparison(struct wm_journal *j, const json_t *comparison, struct
     return append_json(j, "comparison", json_deep_copy(comparison), err);
 }
 
+int wm_journal_comparison_so_far(struct wm_journal *j, const json_t *comparison, struct wm_err *err)
+{
+    return append_json(j, "comparison_so_far", json_deep_copy(comparison), err);
+}
+
 void wm_journal_seal(struct wm_journal *j)
 {
     pthread_mutex_lock(&j->lock);

@@ -69,6 +69,11 @@ struct wm_result_cell {
         int64_t checked_bytes, wrong_elements; /* -1 = not verified */
     } verify;
     struct {
+        double bytes_per_s;
+        double share; /* that the bus bandwidth is of it, else the bandwidth, else bytes over the median */
+        char kind[16], source[256]; /* link, measured: cannot be exceeded; estimate: can */
+    } limit;
+    struct {
         double foreign_cpu, steal; /* share of the node's CPU time that was others' or stolen while the cell ran */
         int64_t involuntary_switches;
         int oversubscribed; /* 0, 1; -1 = absent */
@@ -112,9 +117,10 @@ json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c);
 /**
  * The journal: JSON lines, each flushed to the kernel when written and synced at most once a second, so that a killed
  * run loses no finished cell. First line {"head": {...}}, then {"planned": {stub}} for each planned cell (its identity
- * only), then {"cell": ...}, {"comparison": ...} as they end. It stands beside the output: OUTPUT.journal. head holds
- * the document's top level up to `topology`: schema, tool, run, world, environment; and `unavailable`, a list of
- * {name, reason}, which goes to the document's coverage.
+ * only), then {"cell": ...}, {"comparison": ...} as they end; before the latter, after each size, {"comparison_so_far":
+ * ...}, of which the last counts where the run ended before the comparison did. It stands beside the output:
+ * OUTPUT.journal. head holds the document's top level up to `topology`: schema, tool, run, world, environment; and
+ * `unavailable`, a list of {name, reason}, which goes to the document's coverage.
  */
 struct wm_journal;
 /** WM_EUSAGE: it exists (names recover), or its folder is not there or not writable; WM_EIO: the disk is full. */
@@ -124,6 +130,7 @@ int wm_journal_open(const char *path, const json_t *head, struct wm_journal **ou
 int wm_journal_plan(struct wm_journal *j, const struct wm_result_cell *stub, struct wm_err *err);
 int wm_journal_cell(struct wm_journal *j, const struct wm_result_cell *cell, struct wm_err *err); /* thread-safe */
 int wm_journal_comparison(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
+int wm_journal_comparison_so_far(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
 /** From any thread: no line is written after this returns; later writes return WM_EIO quietly ("the run is ending"). */
 void wm_journal_seal(struct wm_journal *j);
 void wm_journal_close(struct wm_journal *j); /* the file stays */

@@ -23,16 +23,19 @@ struct wm_series {
     double median_ns[WM_MAX_BLOCKS];
     struct wm_histogram histogram;
     struct wm_reservoir reservoir;
-    double excess[WM_MAX_BLOCKS]; /* scratch */
-    double work[WM_RAW_SAMPLES];  /* scratch */
+    double *work, *excess; /* scratch: WM_RAW_SAMPLES, WM_MAX_BLOCKS */
+    double own_scratch[];
 };
 
 int wm_series_open(const struct wm_series_conf *conf, struct wm_series **out, struct wm_err *err)
 {
-    struct wm_series *s = malloc(sizeof(*s));
+    size_t bytes = sizeof(struct wm_series) + (conf->scratch == NULL ? WM_SERIES_SCRATCH * sizeof(double) : 0);
+    struct wm_series *s = malloc(bytes);
     if (s == NULL)
-        return wm_fail(err, WM_ENOMEM, "malloc", errno, "%zu bytes for the samples of one cell", sizeof(*s));
+        return wm_fail(err, WM_ENOMEM, "malloc", errno, "%zu bytes for the samples of one cell", bytes);
     s->conf = *conf;
+    s->work = conf->scratch == NULL ? s->own_scratch : conf->scratch;
+    s->excess = s->work + WM_RAW_SAMPLES;
     s->min_ns = INFINITY;
     s->max_ns = -INFINITY;
     s->sum_ns = s->sum_lost_ns = 0;

@@ -1,7 +1,7 @@
 /**
  * The samples of one cell: a reservoir for the median and its interval, a histogram for the percentiles, block medians
- * for comparisons. docs/method.md has the formulas. Memory, about 1 MB, is allocated at open; add and look allocate
- * nothing.
+ * for comparisons. docs/method.md has the formulas. Memory, 0.5 MB and as much for scratch, is allocated at open; add
+ * and look allocate nothing.
  */
 #ifndef WM_STATS_SERIES_H
 #define WM_STATS_SERIES_H
@@ -17,12 +17,14 @@ enum {
     WM_MIN_OPERATIONS = 12, /* before any cell may end */
     WM_RAW_SAMPLES = 65536, /* kept at most, a uniform reservoir (Vitter 1985) */
     WM_MAX_BLOCKS = 4096,   /* at this count neighbours are merged for good */
+    WM_SERIES_SCRATCH = WM_RAW_SAMPLES + WM_MAX_BLOCKS,
 };
 
 struct wm_series_conf {
     double precision; /* half width of the interval over the median: 0.02 */
     uint64_t min_samples;
-    uint64_t seed; /* of the reservoir */
+    uint64_t seed;   /* of the reservoir */
+    double *scratch; /* WM_SERIES_SCRATCH of them, the caller's, for series that take turns; NULL: its own */
 };
 
 struct wm_series;

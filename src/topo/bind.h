@@ -6,8 +6,6 @@
 
 #include "src/topo/topo.h"
 
-#define WM_BIND_CPUS 1024 /* hardware threads of a node that can be told apart */
-
 struct wm_bind_seat {
     char cpus[256]; /* cores of this rank, "0-7"; "" = leave as it is */
     int gpu;        /* index in topo->gpu, -1 = none */
@@ -24,6 +22,9 @@ struct wm_bind_seat {
 int wm_bind_recommend(const struct wm_topo *topo, const char *allowed, int local, int locals, struct wm_bind_seat *out,
                       struct wm_err *err);
 
+/** The processors that the cgroup lets this process use, whatever the launcher bound it to; that stays as it is. */
+int wm_bind_allowed(char *cpus, size_t bytes, struct wm_err *err);
+
 /** This process (and threads it starts later) on those CPUs. */
 int wm_bind_apply(const char *cpus, struct wm_err *err);
 
@@ -37,17 +38,9 @@ struct wm_bind_fact {
 /**
  * What is wrong with the places of one node's ranks, each a sentence with ranks and devices: a rank far from its card
  * or GPU (SYS), two ranks on one core while another is idle, two on one card while an equal one is idle, a quota of the
- * cgroup below the number of ranks. @param say  called once for each; texts are the caller's to copy
+ * cgroup below the number of ranks. @param tell  called once for each; texts are the caller's to copy
  */
 void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n, double quota_cores,
-                   void (*say)(void *arg, const char *sentence), void *arg);
-
-/* Lists of CPUs: "0-3,8" to and from bits; 0, or -1 where the text is none. */
-struct wm_cpuset {
-    uint64_t word[WM_BIND_CPUS / 64];
-};
-int wm_cpuset_parse(const char *text, struct wm_cpuset *out);
-void wm_cpuset_text(const struct wm_cpuset *set, char *text, size_t bytes);
-int wm_cpuset_count(const struct wm_cpuset *set);
+                   void (*tell)(void *arg, const char *sentence), void *arg);
 
 #endif

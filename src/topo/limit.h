@@ -18,15 +18,20 @@ struct wm_limit {
 
 /**
  * A PCI link's payload rate, one way: transfers x width x encoding x protocol efficiency.
- * Encoding (PCIe Base 6.0, 4.2): 8/10 up to 5 GT/s, 128/130 at 8 to 32, 242/256 (flits) at 64. Efficiency of a packet
- * of p payload bytes: p / (p + 24) up to 32 GT/s (4 frame + 2 sequence + 12..16 header + 4 link CRC), flits counted
- * already.
+ * Encoding (PCIe Base 6.0, 4.2): 8/10 up to 5 GT/s, 128/130 at 8 to 32, flits with 236 of 256 bytes for packets from 64
+ * on. Efficiency of a packet of p payload bytes: p / (p + 20), with 4 of framing and sequence, 12 of header and 4 of
+ * link CRC; p / (p + 12) in flits, which frame and protect themselves. A write to a 64-bit address has 16 of header,
+ * a read's answer never has: what no traffic can exceed counts 12.
  * @param payload_bytes  as set up; 0 = 256
  * @return 0 when speed or width is not known
  */
 double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes);
 
-/** A device's way up to the host bridge, or to the common bridge with `other` (-1: host): its narrowest link. */
+/**
+ * A device's way up to the host bridge, or to the common bridge with `other` (-1: host): its narrowest link. Where ACS
+ * on the way redirects, it leads to the host bridge. A GPU that idles slows its link down to save power: its link
+ * counts with the speed that it can have.
+ */
 void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out);
 
 /** A card: its ports' rates or its PCI way, whichever is narrower. NONE for virtual devices and unknown speeds. */
@@ -41,12 +46,19 @@ struct wm_seat {
     int numa;                   /* -1 = not known */
 };
 
+/**
+ * The card, or all cards that are up together (links that they share counted once), by which a rank's bytes leave the
+ * host from host memory. An estimate where the speed of one of these cards is not known, NONE where it is of all.
+ */
+void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out);
+
 enum wm_road { WM_ROAD_DIRECT, WM_ROAD_STAGED }; /* of GPU memory; host memory goes the same way in both */
 
 /**
  * One message from a to b. Cross-host: the narrower of both sides' card and, for GPU memory, the PCI way between GPU
- * and card (direct) or between GPU and host (staged: crossed once more on each side). Same host: NVLink or PCI between
- * two GPUs; host memory has no link: NONE (the copy rate is an estimate that bench measures).
+ * and card (direct) or between GPU and host (staged: crossed once more on each side); NVLink where both GPUs are in one
+ * domain of it. Same host: NVLink or PCI between two GPUs; host memory has no link: NONE (the copy rate is an estimate
+ * that bench measures).
  */
 void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out);
 

@@ -34,6 +34,8 @@ extern const char *const wm_fabric_names[WM_FABRICS + 1]; /* "unknown", "nvlink"
 struct wm_pci_link {
     double gt_per_s, max_gt_per_s;
     int width, max_width;
+    /* One way, encoding taken off, where the source gives only this (hwloc's XML); 0 = see the others. */
+    double bytes_per_s;
 };
 
 enum wm_acs { WM_ACS_UNKNOWN, WM_ACS_OFF, WM_ACS_REDIRECTS }; /* REDIRECTS: peer traffic goes up to the root */
@@ -41,9 +43,14 @@ enum wm_acs { WM_ACS_UNKNOWN, WM_ACS_OFF, WM_ACS_REDIRECTS }; /* REDIRECTS: peer
 struct wm_topo_numa {
     int os_index;
     uint64_t memory_bytes;
-    char cpus[256]; /* "0-31,64-95": hardware threads */
+    char cpus[640]; /* "0-31,64-95": hardware threads; long where firmware numbers sockets in turn, "0,2,4" */
     int cores, threads;
     int package;
+};
+
+struct wm_topo_core {
+    int numa;      /* index in numa[], -1 = not known */
+    char cpus[32]; /* its hardware threads: "0,64" */
 };
 
 struct wm_topo_pci {
@@ -92,6 +99,14 @@ struct wm_topo_gid {
     char netif[32];
 };
 
+/* What went wrong on a link since its counter began; not part of a node's kind. */
+struct wm_topo_counter {
+    char name[40]; /* "symbol_error", "rx_dropped" */
+    uint64_t value;
+};
+#define WM_TOPO_PORT_COUNTERS  24
+#define WM_TOPO_NETIF_COUNTERS 12
+
 struct wm_topo_port {
     int number;
     char state[16];      /* "ACTIVE", "DOWN", "INIT", "ARMED" */
@@ -104,6 +119,8 @@ struct wm_topo_port {
     int mtu_bytes;  /* of that interface */
     struct wm_topo_gid *gid;
     int n_gids;
+    struct wm_topo_counter counter[WM_TOPO_PORT_COUNTERS]; /* those that are not 0 */
+    int n_counters;
 };
 
 /* An RDMA device: InfiniBand, RoCE, iWARP, EFA, Omni-Path ... */
@@ -129,7 +146,10 @@ struct wm_topo_netif {
     bool virtual_device; /* bridge, veth, bond ...: its speed is no physical bound */
     char master[32];     /* bond or bridge above it */
     char kind[16];       /* "bond", "bridge", "vlan", "veth", ""; from uevent's DEVTYPE, bonding/, bridge/ */
-    int rdma;            /* index in rdma[] of the device that shares its PCI function; -1 = none */
+    /* Index in rdma[] of the hardware whose port it is, or that shares its PCI function; -1 = none. */
+    int rdma;
+    struct wm_topo_counter counter[WM_TOPO_NETIF_COUNTERS]; /* those that are not 0 */
+    int n_counters;
 };
 
 struct wm_topo {
@@ -139,6 +159,8 @@ struct wm_topo {
     int packages, cores, threads;
     struct wm_topo_numa *numa;
     int n_numa;
+    struct wm_topo_core *core;
+    int n_cores;
     struct wm_topo_pci *pci;
     int n_pci;
     struct wm_topo_gpu *gpu;
@@ -201,9 +223,9 @@ struct wm_topo_nic {
 int wm_topo_nics(const struct wm_topo *topo, struct wm_topo_nic *out, int cap);
 
 /**
- * Nearest of the given cards to a GPU (or to a NUMA node when gpu < 0): least distance, cards that are up before those
- * that are down, then the faster; among equals they are dealt out in turn by the GPU's place among its equals, so that
- * two GPUs beside two cards get one each. -1 = none.
+ * Nearest of the given cards to a GPU (or to a NUMA node when gpu < 0): physical before virtual, up before down, RDMA
+ * before plain interfaces, then the least distance, then the faster; among equals they are dealt out in turn by the
+ * GPU's place among its equals, so that two GPUs beside two cards get one each. -1 = none.
  */
 int wm_topo_nearest_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n, int gpu, int numa);
 

@@ -41,10 +41,14 @@ bool wm_tree_is_here(const struct wm_tree *tree);
 bool wm_tree_text(struct wm_tree *tree, char *out, size_t bytes, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/** The same of one line: a file of several says two things at once, noted. */
+bool wm_tree_line(struct wm_tree *tree, char *out, size_t bytes, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
 /* A whole number in decimal or 0x hexadecimal; false and noted when the file holds something else. */
 bool wm_tree_number(struct wm_tree *tree, int64_t *out, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/** Up to `bytes` of a binary file; returns how many, 0 when there are none. */
+/** Up to `bytes` of a binary file; returns how many, 0 when there are none (noted, unless there is no such file). */
 size_t wm_tree_bytes(struct wm_tree *tree, void *out, size_t bytes, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -52,6 +56,10 @@ bool wm_tree_exists(struct wm_tree *tree, const char *format, ...) __attribute__
 
 /** Last part of what a symbolic link points to ("device" -> "0000:18:00.0", "driver" -> "mlx5_core"). */
 bool wm_tree_link_name(struct wm_tree *tree, char *out, size_t bytes, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/** The whole of what a symbolic link points to. False where it is none: not noted, as in a copy that followed links. */
+bool wm_tree_link(struct wm_tree *tree, char *out, size_t bytes, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 struct wm_names {

@@ -65,9 +65,11 @@ static const struct wm_option sim_options[] = {
 
 enum state { IDLE, HELD, POSTED, ARRIVED };
 
+typedef int post_fn(struct wm_ep *inner, unsigned slot, const struct wm_msg *msg);
+
 struct sim_slot {
     enum state state;
-    int (*post)(struct wm_ep *inner, unsigned slot, const struct wm_msg *msg);
+    post_fn *post;
     struct wm_msg msg;
     uint64_t due_ns, due_poll;     /* HELD: not posted before */
     uint64_t ready_ns, ready_poll; /* ARRIVED: not reported before */
@@ -76,6 +78,7 @@ struct sim_slot {
 
 struct sim_ep {
     struct wm_ep ep;
+    struct wm_ops ops;
     struct wm_ep *inner;
     struct sim_conf conf;
     struct wm_random random;
@@ -198,24 +201,24 @@ static struct sim_slot *begin(struct sim_ep *e, unsigned slot, const struct wm_m
     return s;
 }
 
-static int sim_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+/* What leaves this rank, and may be lost on its way. */
+static int push(struct sim_ep *e, unsigned slot, const struct wm_msg *msg, post_fn *post)
 {
-    struct sim_ep *e = sim_of(ep);
     struct sim_slot *s = begin(e, slot, msg);
 
-    s->post = e->inner->ops->post_send;
+    s->post = post;
     s->dropped = hit(e, FAULT_DROP);
     return hit(e, FAULT_ERROR) ? fail_as_asked(e) : hold(e, slot, msg->bytes);
 }
 
+static int sim_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    return push(sim_of(ep), slot, msg, sim_of(ep)->inner->ops->post_send);
+}
+
 static int sim_put(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
 {
-    struct sim_ep *e = sim_of(ep);
-    struct sim_slot *s = begin(e, slot, msg);
-
-    s->post = e->inner->ops->put;
-    s->dropped = hit(e, FAULT_DROP);
-    return hit(e, FAULT_ERROR) ? fail_as_asked(e) : hold(e, slot, msg->bytes);
+    return push(sim_of(ep), slot, msg, sim_of(ep)->inner->ops->put);
 }
 
 static int sim_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
@@ -407,6 +410,15 @@ static int sim_probe(const void *own, struct wm_err *err)
     return carrier->probe(NULL, err);
 }
 
+static int sim_check(const void *own, int ranks, struct wm_err *err)
+{
+    const struct sim_conf *conf = own;
+    if (conf->fault_rank < ranks)
+        return WM_OK;
+    return wm_fail(err, WM_EUSAGE, "", 0, "--sim-fault-rank %lld: there are %d ranks, 0 to %d",
+                   (long long)conf->fault_rank, ranks, ranks - 1);
+}
+
 /* ---- Opening and closing ---- */
 
 static const struct wm_ops sim_ops = {
@@ -418,18 +430,6 @@ static const struct wm_ops sim_ops = {
     .get = sim_get,
     .test = sim_test,
     .wait = wm_wait_by_test,
-    .coll = sim_coll,
-};
-
-static const struct wm_ops sim_ops_crowded = {
-    .send = wm_send_by_post,
-    .recv = wm_recv_by_post,
-    .post_send = sim_post_send,
-    .post_recv = sim_post_recv,
-    .put = sim_put,
-    .get = sim_get,
-    .test = sim_test,
-    .wait = wm_wait_by_test_yield,
     .coll = sim_coll,
 };
 
@@ -468,11 +468,16 @@ static int sim_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm
         sim_free(e);
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "sim endpoint of %u slots", conf->slots);
     }
-    if (carrier->open(&(struct wm_ep_conf){ conf->world, conf->expired, conf->slots, NULL }, &e->inner, err) != WM_OK) {
+    struct wm_ep_conf inner = *conf;
+    inner.own = NULL;
+    if (carrier->open(&inner, &e->inner, err) != WM_OK) {
         sim_free(e);
         return err->code;
     }
-    e->ep = (struct wm_ep){ .ops = conf->world->crowded ? &sim_ops_crowded : &sim_ops,
+    e->ops = sim_ops;
+    if (conf->world->crowded)
+        e->ops.wait = wm_wait_by_test_yield;
+    e->ep = (struct wm_ep){ .ops = &e->ops,
                             .world = conf->world,
                             .expired = conf->expired,
                             .slots = conf->slots,
@@ -494,6 +499,7 @@ const struct wm_transport wm_transport_sim = {
     .ops = &sim_ops,
     .simulated = true,
     .probe = sim_probe,
+    .check = sim_check,
     .open = sim_open,
     .reg = sim_reg,
     .key = sim_key,

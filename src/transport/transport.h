@@ -14,6 +14,7 @@
 #include "src/core/option.h"
 #include "src/mem/mem.h"
 #include "src/schedule/schedule.h"
+#include "src/topo/topo.h"
 #include "src/world/world.h"
 
 struct wm_ep;
@@ -65,7 +66,16 @@ struct wm_ep_conf {
     const struct wm_world *world;
     const atomic_bool *expired;
     unsigned slots;
-    const void *own; /* the transport's own conf, filled from its options */
+    const void *own;   /* the transport's own conf, filled from its options */
+    const bool *peers; /* by rank: those that planned operations of this rank talk to; NULL = all */
+};
+
+/* What an endpoint says it uses on this host; judged against the kernel's counters. */
+struct wm_claim {
+    enum wm_fabric fabric; /* UNKNOWN: it cannot say (MPI) */
+    char device[48];       /* "mlx5_0:1", "eth0"; "" = any of that fabric */
+    char provider[64];     /* full name: "tcp;ofi_rxm"; "" = none */
+    char how[64];          /* "RC queue pairs", "FI_EP_RDM, tagged" */
 };
 
 #define WM_KEY_BYTES 64
@@ -79,6 +89,8 @@ struct wm_transport {
     bool moves_nothing;              /* null: nothing arrives, nothing can be verified */
     int (*probe)(const void *own,
                  struct wm_err *err); /* local, no world: usable here? WM_OK or WM_EABSENT with the reason */
+    /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */
+    int (*check)(const void *own, int ranks, struct wm_err *err);
     int (*open)(const struct wm_ep_conf *conf, struct wm_ep **ep, struct wm_err *err); /* collective over conf->world */
     /* Registration; NULL = not needed. Collective, in the same order on all ranks. `shared`: peers put into it or get
      * from it. */
@@ -94,8 +106,9 @@ struct wm_transport {
     int (*bind_coll)(struct wm_ep *ep, const struct wm_coll *coll, enum wm_dtype type, enum wm_redop op, void **handle,
                      struct wm_err *err);
     void (*unbind_coll)(struct wm_ep *ep, void *handle);
-    const char *(*version)(char *text, size_t bytes); /* "Open MPI 4.1.4"; for environment and list */
-    void (*close)(struct wm_ep *ep);                  /* collective; NULL is allowed */
+    void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
+    const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
+    void (*close)(struct wm_ep *ep);                       /* collective; NULL is allowed */
     void (*abandon)(
         struct wm_ep *ep); /* local: after an error, with posts still open; frees what can be freed. NULL: leak */
 };

@@ -17,13 +17,15 @@
 
 static size_t bytes_of(int lines)
 {
-    return sizeof(struct wm_board_head) + (size_t)lines * sizeof(struct wm_board_line);
+    size_t line = sizeof(struct wm_board_line) + sizeof(struct wm_board_fault);
+    return sizeof(struct wm_board_head) + (size_t)lines * line;
 }
 
 static void use(struct wm_board *board, void *memory, int lines, const char *name)
 {
     board->head = memory;
     board->line = (struct wm_board_line *)(board->head + 1);
+    board->fault = (struct wm_board_fault *)(board->line + lines);
     board->lines = lines;
     board->mapped_bytes = bytes_of(lines);
     snprintf(board->name, sizeof(board->name), "%s", name);
@@ -94,6 +96,20 @@ bool wm_board_hold(struct wm_board *board, int line, int rank)
     return atomic_compare_exchange_strong(&l->state, &state, WM_LINE_HELD);
 }
 
+void wm_board_note(struct wm_board *board, int line, enum wm_fault kind, const char *text)
+{
+    struct wm_board_fault *f = &board->fault[line];
+    if (kind != WM_FAULT_NONE) {
+        if (f->kind != WM_FAULT_NONE)
+            return;
+        f->cell = board->line[line].cell;
+        f->since_ns = wm_now_ns();
+        if (snprintf(f->text, sizeof(f->text), "%s", text) >= (int)sizeof(f->text))
+            memcpy(f->text + sizeof(f->text) - 4, "...", 4); /* a cut sentence looks cut */
+    }
+    f->kind = kind;
+}
+
 /** The letter of /proc/PID/stat (R S D T t Z X ...); 0 = no such process. */
 static char process_state(int pid)
 {
@@ -132,6 +148,18 @@ static uint32_t milliseconds(uint64_t ns)
     return ns / 1000000 < UINT32_MAX ? (uint32_t)(ns / 1000000) : UINT32_MAX;
 }
 
+/* One that is forgotten while it is copied is none. */
+static void look_at_fault(const struct wm_board_fault *f, uint64_t now_ns, struct wm_sight *out)
+{
+    uint32_t kind = f->kind;
+    if (kind == WM_FAULT_NONE)
+        return;
+    out->fault_cell = f->cell;
+    out->fault_age_ms = milliseconds(age_ns(now_ns, f->since_ns));
+    memcpy(out->fault_text, f->text, sizeof(out->fault_text) - 1);
+    out->fault = f->kind == kind ? kind : WM_FAULT_NONE;
+}
+
 void wm_board_look(const struct wm_board *board, int line, uint64_t now_ns, struct wm_sight *out)
 {
     const struct wm_board_line *l = &board->line[line];
@@ -147,6 +175,7 @@ void wm_board_look(const struct wm_board *board, int line, uint64_t now_ns, stru
     out->block = l->block;
     out->alive_age_ms = milliseconds(quiet_ns);
     out->moved_age_ms = milliseconds(age_ns(now_ns, l->moved_ns));
+    look_at_fault(&board->fault[line], now_ns, out);
     if (state == WM_LINE_HELD)
         out->state = judge(out->pid, quiet_ns);
 }

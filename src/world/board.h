@@ -24,6 +24,22 @@ struct wm_board_line {
     _Atomic int32_t rank, pid;
 };
 
+#define WM_FAULT_BYTES 232
+
+enum wm_fault {
+    WM_FAULT_NONE,
+    WM_FAULT_GAVE_UP, /* at its deadline: most often another rank's fault seen from here */
+    WM_FAULT_FAILED,
+};
+
+/* Why an operation failed on a rank, as long as the others may not know: written when it happens, never else. */
+struct wm_board_fault {
+    _Alignas(64) _Atomic uint32_t kind; /* set after the rest */
+    uint32_t cell;
+    uint64_t since_ns;
+    char text[WM_FAULT_BYTES];
+};
+
 struct wm_board_head {
     _Alignas(64) _Atomic uint32_t over; /* 0, or the exit status of a run that has been explained: leave quietly */
     _Atomic uint64_t busy_elsewhere_ns; /* until then ranks on other hosts are within their deadlines */
@@ -32,6 +48,7 @@ struct wm_board_head {
 struct wm_board {
     struct wm_board_head *head;
     struct wm_board_line *line;
+    struct wm_board_fault *fault; /* by line */
     int lines;
     size_t mapped_bytes;
     char name[256]; /* of the shared memory object; "" = private, or removed */
@@ -49,6 +66,12 @@ void wm_board_close(struct wm_board *board);  /* unmaps; NULL-safe, zeroed is al
 /** This process takes the line, in phase 0, alive now. False: somebody holds it. */
 bool wm_board_hold(struct wm_board *board, int line, int rank);
 
+/**
+ * Notes on this process's own line what failed in its present cell; what is noted already stays.
+ * @param kind  WM_FAULT_NONE: forget it, the others know; text may be NULL
+ */
+void wm_board_note(struct wm_board *board, int line, enum wm_fault kind, const char *text);
+
 enum wm_sight_state {
     WM_SEEN_NOTHING, /* its host did not answer */
     WM_SEEN_NEVER,   /* has not come */
@@ -64,7 +87,9 @@ struct wm_sight {
     int32_t host; /* index */
     int32_t pid;  /* 0 = not known */
     uint32_t state, phase, cell, block;
-    uint32_t alive_age_ms, moved_age_ms; /* WM_AGE_UNKNOWN: it could not be asked */
+    uint32_t alive_age_ms, moved_age_ms;      /* WM_AGE_UNKNOWN: it could not be asked */
+    uint32_t fault, fault_cell, fault_age_ms; /* enum wm_fault: what failed there and is not known to all */
+    char fault_text[WM_FAULT_BYTES];
 };
 #define WM_AGE_UNKNOWN UINT32_MAX
 

@@ -111,11 +111,6 @@ int wm_world_max(const struct wm_world *world, uint64_t *values, size_t n, enum 
     return reduce(world, values, n, MPI_MAX, wait, err);
 }
 
-int wm_world_min(const struct wm_world *world, uint64_t *values, size_t n, enum wm_wait wait, struct wm_err *err)
-{
-    return reduce(world, values, n, MPI_MIN, wait, err);
-}
-
 int wm_world_sum(const struct wm_world *world, uint64_t *values, size_t n, enum wm_wait wait, struct wm_err *err)
 {
     return reduce(world, values, n, MPI_SUM, wait, err);

@@ -14,6 +14,8 @@
 #define STUCK_STATUS  124
 #define SIGNAL_STATUS 1
 
+enum { WHY_BYTES = 1700, FAULT_BYTES = 960 };
+
 uint64_t wm_phase_limit_ns(const struct wm_watch_conf *conf, uint32_t phase)
 {
     if (phase == WM_PHASE_IDLE)
@@ -84,12 +86,12 @@ static void guard(int status)
 }
 
 /** Rank 0 only: what can be saved of the result. NULL: nothing. */
-static const char *last_words(const struct wm_ending *ending, const char *why, int status)
+static const char *last_words(const struct wm_ending *ending, const char *why, enum wm_watch_end by)
 {
     if (ending->conf->last_words == NULL)
         return NULL;
-    guard(status);
-    return ending->conf->last_words(ending->conf->arg, why);
+    guard(by == WM_END_DEADLINE ? STUCK_STATUS : SIGNAL_STATUS);
+    return ending->conf->last_words(ending->conf->arg, why, by);
 }
 
 /** Ranks of this host and of the others need not wait for a word any more. */
@@ -136,15 +138,19 @@ static void headline(const struct wm_ending *ending, const struct wm_sight *own,
                  wm_report_where(&ending->stage->scene, own, where, sizeof(where)));
 }
 
+/* What failed comes first, then who stands still, and last, for it may be cut, the long id of the cell. */
 static void report_deadline(struct wm_ending *ending, char *why, size_t why_bytes)
 {
+    const struct wm_scene *scene = &ending->stage->scene;
     struct wm_lines out = { ending->text, sizeof(ending->text), 0 };
-    char head[320], culprit[320];
+    char head[320], culprit[320], fault[FAULT_BYTES];
     const struct wm_sight *own = own_sight(ending->stage);
     headline(ending, own, head, sizeof(head));
-    wm_report_culprit(&ending->stage->scene, true, culprit, sizeof(culprit));
-    snprintf(why, why_bytes, "%s%s%s", culprit, culprit[0] != '\0' ? "; " : "", head); /* the cell's long id last */
-    wm_lines_add(&out, "wiremark: %s\n", head);
+    wm_report_culprit(scene, true, culprit, sizeof(culprit));
+    wm_report_fault(scene, own, culprit[0] != '\0' ? WM_FAULT_FAILED : WM_FAULT_GAVE_UP, fault, sizeof(fault));
+    snprintf(why, why_bytes, "%s%s%s%s%s", fault, fault[0] != '\0' ? "; " : "", culprit, culprit[0] != '\0' ? "; " : "",
+             head);
+    wm_lines_add(&out, "wiremark: %s\n", fault[0] != '\0' ? why : head);
     wm_report_ranks(&ending->stage->scene, own, &out);
     say(ending->text);
 }
@@ -163,7 +169,7 @@ void wm_end_by_deadline(struct wm_ending *ending, bool alone)
 {
     struct wm_stage *stage = ending->stage;
     const char *path = NULL;
-    char why[700];
+    char why[WHY_BYTES];
     int lowest = wm_stage_lowest_alive(stage);
     if (!alone && lowest >= 0 && &stage->scene.sight[lowest] != own_sight(stage)) {
         uint64_t until_ns = wm_now_ns() + 6ull * SECOND_NS;
@@ -174,7 +180,7 @@ void wm_end_by_deadline(struct wm_ending *ending, bool alone)
     report_deadline(ending, why, sizeof(why));
     ending->text[0] = '\0';
     if (stage->rank == 0)
-        path = last_words(ending, why, STUCK_STATUS);
+        path = last_words(ending, why, WM_END_DEADLINE);
     say_where_the_rest_is(ending, path);
     tell_over(ending, STUCK_STATUS);
     wm_end_quietly(stage, STUCK_STATUS);
@@ -188,14 +194,16 @@ static const char *signal_name(int number)
 /** A signal is often the launcher's answer to a rank that died: then this is the reason. */
 static void speak_for_rank_zero(struct wm_ending *ending, int number)
 {
+    const struct wm_scene *scene = &ending->stage->scene;
     struct wm_lines out = { ending->text, sizeof(ending->text), 0 };
-    char why[320];
+    char why[WHY_BYTES], fault[FAULT_BYTES];
     const char *path;
     wm_stage_look_everywhere(ending->stage, 0, SECOND_NS / 4);
-    wm_report_culprit(&ending->stage->scene, false, why, sizeof(why));
+    wm_report_culprit(scene, false, why, sizeof(why));
+    wm_report_fault(scene, own_sight(ending->stage), WM_FAULT_GAVE_UP, fault, sizeof(fault));
     if (why[0] == '\0')
-        snprintf(why, sizeof(why), "%s", signal_name(number));
-    path = last_words(ending, why, SIGNAL_STATUS);
+        snprintf(why, sizeof(why), "%s%s%s", signal_name(number), fault[0] != '\0' ? "; " : "", fault);
+    path = last_words(ending, why, WM_END_SIGNAL);
     wm_lines_add(&out, "wiremark: ended: %s", why);
     wm_lines_add(&out, "; %s\n", path != NULL ? path : "no result");
     say(ending->text);

@@ -67,7 +67,8 @@ static void count(struct tally *host, const struct wm_cores *cores)
 
 static bool short_of_cores(const struct tally *host)
 {
-    return host->ranks > wm_cpuset_count(&host->cores.cpus) || (host->cores.quota > 0 && host->ranks > host->cores.quota);
+    return host->ranks > wm_cpuset_count(&host->cores.cpus) ||
+           (host->cores.quota > 0 && host->ranks > host->cores.quota);
 }
 
 static void place(struct wm_world *world, struct wm_place *places, const struct record *all, struct tally *hosts)

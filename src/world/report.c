@@ -70,34 +70,47 @@ struct group {
     char list[160]; /* "0, 2-63" */
 };
 
-static void add_run(struct wm_lines *list, int from, int to)
+/* Ascending numbers as "0, 2-63". */
+struct runs {
+    struct wm_lines list;
+    int from, to; /* the run that is not written yet; from < 0 = none */
+};
+
+static void write_run(struct runs *r)
 {
+    struct wm_lines *list = &r->list;
+    if (r->from < 0)
+        return;
     if (list->used + 32 > list->bytes) {
         if (list->used < 4 || strcmp(list->text + list->used - 3, "...") != 0)
             wm_lines_add(list, ", ...");
         return;
     }
-    wm_lines_add(list, to > from ? "%s%d-%d" : "%s%d", list->used > 0 ? ", " : "", from, to);
+    wm_lines_add(list, r->to > r->from ? "%s%d-%d" : "%s%d", list->used > 0 ? ", " : "", r->from, r->to);
+}
+
+static void add_number(struct runs *r, int number)
+{
+    if (r->from < 0 || number != r->to + 1) {
+        write_run(r);
+        r->from = number;
+    }
+    r->to = number;
 }
 
 static void gather_group(const struct wm_scene *scene, int first, struct group *g)
 {
-    struct wm_lines list = { g->list, sizeof(g->list), 0 };
-    int from = -1, to = -1;
+    struct runs runs = { { g->list, sizeof(g->list), 0 }, -1, -1 };
     *g = (struct group){ .first = &scene->sight[first], .one_host = true };
     for (int i = first; i < scene->n; i++) {
         const struct wm_sight *s = &scene->sight[i];
-        int label = s->rank >= 0 ? s->rank : i;
         if (!alike(s, g->first))
             continue;
         g->ranks++;
         g->one_host &= s->host == g->first->host;
-        if (from >= 0 && label != to + 1)
-            add_run(&list, from, to);
-        from = from < 0 || label != to + 1 ? label : from;
-        to = label;
+        add_number(&runs, s->rank >= 0 ? s->rank : i);
     }
-    add_run(&list, from, to);
+    write_run(&runs);
 }
 
 /** told: a rank whose cell stands in the headline, or NULL. */
@@ -180,6 +193,57 @@ void wm_report_ranks(const struct wm_scene *scene, const struct wm_sight *headli
             return;
         }
     }
+}
+
+/** The gravest one, and of those the first; NULL = none. */
+static const struct wm_sight *first_fault(const struct wm_scene *scene, enum wm_fault least)
+{
+    const struct wm_sight *first = NULL;
+    for (int i = 0; i < scene->n; i++) {
+        const struct wm_sight *s = &scene->sight[i];
+        if (s->fault != WM_FAULT_NONE && s->fault >= least &&
+            (first == NULL || s->fault > first->fault ||
+             (s->fault == first->fault && s->fault_age_ms > first->fault_age_ms)))
+            first = s;
+    }
+    return first;
+}
+
+/** Does this rank stand in the operation that failed elsewhere, or has it given up there? */
+static bool waits_for(const struct wm_sight *s, const struct wm_sight *failed)
+{
+    return s->state == WM_SEEN_ALIVE && s->fault < failed->fault && s->cell == failed->fault_cell &&
+           s->phase >= WM_PHASE_OPEN && s->phase < WM_PHASE_RECORD;
+}
+
+char *wm_report_fault(const struct wm_scene *scene, const struct wm_sight *headline, enum wm_fault least, char *text,
+                      size_t bytes)
+{
+    const struct wm_sight *failed = first_fault(scene, least);
+    struct wm_lines out = { text, bytes, 0 };
+    char list[160] = "";
+    struct runs waiting = { { list, sizeof(list), 0 }, -1, -1 };
+    const char *cell = NULL;
+    int ranks = 0;
+    text[0] = '\0';
+    if (failed == NULL)
+        return text;
+    for (int i = 0; i < scene->n; i++) {
+        if (waits_for(&scene->sight[i], failed)) {
+            add_number(&waiting, scene->sight[i].rank);
+            ranks++;
+        }
+    }
+    write_run(&waiting);
+    wm_lines_add(&out, "rank %d on %s %s: %s", failed->rank, scene->host[failed->host],
+                 failed->fault == WM_FAULT_FAILED ? "failed" : "gave up", failed->fault_text);
+    if (scene->cell_name != NULL && headline->cell != failed->fault_cell)
+        cell = scene->cell_name(scene->arg, failed->fault_cell);
+    if (cell != NULL)
+        wm_lines_add(&out, " in %s", cell);
+    if (ranks > 0)
+        wm_lines_add(&out, ranks > 1 ? "; ranks %s wait for it" : "; rank %s waits for it", list);
+    return text;
 }
 
 char *wm_report_culprit(const struct wm_scene *scene, bool at_deadline, char *text, size_t bytes)

@@ -37,6 +37,16 @@ char *wm_report_where(const struct wm_scene *scene, const struct wm_sight *sight
 void wm_report_ranks(const struct wm_scene *scene, const struct wm_sight *headline, struct wm_lines *out);
 
 /**
+ * What failed first, and who waits for it: "rank 2 on h1 failed: ... (MPI_Allreduce: ...); ranks 0-1 wait for it". "" =
+ * nothing failed that is not known to all.
+ * @param headline  the rank whose cell is told besides
+ * @param least     WM_FAULT_GAVE_UP where nobody else is to blame
+ * @return text
+ */
+char *wm_report_fault(const struct wm_scene *scene, const struct wm_sight *headline, enum wm_fault least, char *text,
+                      size_t bytes);
+
+/**
  * The first culprit in the same words without the prefix: gone, silent host, and at a deadline also stopped or never
  * come; "" = none.
  * @return text

@@ -249,6 +249,12 @@ void wm_watch_progress(struct wm_watch *watch)
     atomic_store_explicit(&own->moved_ns, wm_now_ns(), memory_order_relaxed);
 }
 
+void wm_watch_fault(struct wm_watch *watch, enum wm_fault kind, const char *text)
+{
+    struct wm_stage *stage = watch->stage;
+    wm_board_note(&stage->board, stage->own, kind, text);
+}
+
 const atomic_bool *wm_watch_expired(const struct wm_watch *watch)
 {
     return &watch->expired;

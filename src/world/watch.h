@@ -13,6 +13,7 @@
 
 #include <stdatomic.h>
 
+#include "src/world/board.h"
 #include "src/world/world.h"
 
 enum wm_phase {
@@ -27,6 +28,8 @@ enum wm_phase {
     WM_PHASES
 };
 
+enum wm_watch_end { WM_END_SIGNAL, WM_END_DEADLINE };
+
 struct wm_watch_conf {
     uint64_t open_timeout_ns; /* START (MPI_Init) and OPEN */
     uint64_t timeout_ns;      /* every other phase, counted from its begin or the last wm_watch_progress() */
@@ -35,7 +38,7 @@ struct wm_watch_conf {
     /* Rank 0 only: complete the partial result from what is on disk within 0.5 s; called from the thread, once, when
      * the run ends by a signal, a lost rank or a deadline. `why` is one line, as in the result's ended_by.
      * Returns what the last line says of the result, "partial result in r.json", or NULL. */
-    const char *(*last_words)(void *arg, const char *why);
+    const char *(*last_words)(void *arg, const char *why, enum wm_watch_end by);
     void *arg;
 };
 
@@ -54,6 +57,12 @@ void wm_watch_inform(struct wm_watch *watch, const struct wm_watch_conf *conf);
 /* Written per phase and per block, never per operation. */
 void wm_watch_phase(struct wm_watch *watch, enum wm_phase phase, uint32_t cell);
 void wm_watch_progress(struct wm_watch *watch); /* an operation or block is complete: the deadline starts anew */
+
+/**
+ * An operation failed on this rank while others may be stuck in it: if the run ends by that, this is the first thing
+ * that is told. The first of them counts, until all ranks know: WM_FAULT_NONE.
+ */
+void wm_watch_fault(struct wm_watch *watch, enum wm_fault kind, const char *text);
 
 /** What polling loops look at; cleared when the next phase begins. */
 const atomic_bool *wm_watch_expired(const struct wm_watch *watch);

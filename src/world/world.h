@@ -59,7 +59,6 @@ int wm_world_barrier(const struct wm_world *world, enum wm_wait wait, struct wm_
 int wm_world_bcast(const struct wm_world *world, int root, void *data, size_t bytes, enum wm_wait wait,
                    struct wm_err *err);
 int wm_world_max(const struct wm_world *world, uint64_t *values, size_t n, enum wm_wait wait, struct wm_err *err);
-int wm_world_min(const struct wm_world *world, uint64_t *values, size_t n, enum wm_wait wait, struct wm_err *err);
 int wm_world_sum(const struct wm_world *world, uint64_t *values, size_t n, enum wm_wait wait, struct wm_err *err);
 /** Everyone's `bytes`, in rank order, to everyone. */
 int wm_world_allgather(const struct wm_world *world, const void *mine, size_t bytes, void *all, struct wm_err *err);

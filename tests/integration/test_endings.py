@@ -1,5 +1,6 @@
 """Ends that nobody wanted: wrong data, lost arms, stopped and killed ranks, signals. Each is explained, no cell is lost."""
 import os
+import re
 import signal
 import time
 
@@ -66,6 +67,54 @@ def test_an_error_of_the_transport_costs_its_arm(wiremark, mpirun, load_result, 
     assert end.rc in (1, 124)
 
 
+def test_a_collective_that_fails_on_one_rank_is_what_is_told_first(wiremark, mpirun, preload, load_result, tmp_path):
+    end = mpirun(3, wiremark, "run", "allreduce", "--bytes", "8,64", "--timeout", "1s", "--output", "r.json",
+                 env={"LD_PRELOAD": str(preload("fail")), "WM_FAIL_RANK": "1", "WM_FAIL_AT": "8"})
+    assert end.rc == 124, end.output
+    told = re.search(r"^wiremark: (rank 1 on \S+ failed: .*\(MPI_Allreduce: .*\); ranks 0, 2 wait for it); "
+                     r"(timed out after 1 s in bench=allreduce .*)$", end.stderr, re.MULTILINE)
+    assert told is not None, end.stderr
+    assert end.stderr.index(told[0]) < end.stderr.index("wiremark:   ranks 0-2 on "), end.stderr
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and result["ended_by"].startswith(told[1]), result["ended_by"]
+    cell = next(cell for cell in result["cells"] if cell["status"] == "timeout")
+    assert cell["reason"] == f"{told[1]}; {told[2]}" and cell["id"] in told[2]
+
+
+@pytest.mark.slow
+def test_a_rank_that_misses_a_message_while_others_are_stuck_is_named(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(3, wiremark, "run", "allreduce", "--transport", "sim", "--sim-fault", "drop", "--sim-fault-rank", "2",
+                 "--sim-fault-at", "12", "--bytes", "8", "--timeout", "1s", "--output", "r.json")
+    assert end.rc == 124, end.output
+    assert re.search(r"^wiremark: rank \d on \S+ gave up: .*; ranks? .* for it; timed out after 1 s in ", end.stderr,
+                     re.MULTILINE), end.stderr
+    assert " gave up: " in load_result(tmp_path / "r.json")["ended_by"]
+
+
+def test_a_collective_that_fails_everywhere_costs_its_arm_only(wiremark, mpirun, preload, load_result, tmp_path):
+    end = mpirun(3, wiremark, "run", "allreduce", "--transport", "mpi,sim", "--algo", "native,ring", "--bytes", "8",
+                 "--output", "r.json", env={"LD_PRELOAD": str(preload("fail")), "WM_FAIL_AT": "8"})
+    assert end.rc == 1 and "wait for it" not in end.stderr, end.output
+    result = load_result(tmp_path / "r.json")
+    cells = {(cell["transport"], cell["algo"]): cell for cell in result["cells"]}
+    assert result["complete"] is True and cells["mpi", "native"]["status"] in ("failed", "not_run")
+    assert all("MPI_Allreduce" in cell["reason"] for cell in cells.values() if cell["status"] != "measured")
+    assert {cell["status"] for cell in cells.values()} >= {"failed"}
+
+
+@pytest.mark.parametrize("fault, ends", [("drop", "timeout"), ("error", "failed")])
+def test_an_arm_lost_without_verification_is_recorded(wiremark, mpirun, load_result, tmp_path, fault, ends):
+    end = mpirun(2, wiremark, "run", "latency", "--transport", "sim,mpi", "--sim-fault", fault, "--sim-fault-at", "20",
+                 "--sim-fault-rank", "0", "--bytes", "8,64", "--timeout", "2s", "--verify", "off", "--output", "r.json")
+    assert end.rc == (124 if ends == "timeout" else 1), end.output
+    result = load_result(tmp_path / "r.json")
+    cells = {(cell["transport"], cell["bytes"]): cell for cell in result["cells"]}
+    assert cells["sim", 8]["status"] == ends and "rank 0" in cells["sim", 8]["reason"], cells["sim", 8]["reason"]
+    assert cells["sim", 64]["status"] == "not_run" and cells["sim", 64]["reason"] == cells["sim", 8]["reason"]
+    assert all(cells["mpi", size]["status"] == "measured" for size in (8, 64))
+    assert all("verify" not in cell for cell in cells.values()) and result["complete"] is True
+
+
 def check_stopped(wiremark, mpirun_start, load_result, tmp_path, victim):
     program = mpirun_start(3, wiremark, "run", "allreduce", "--cell-time", "1s", "--output", "r.json", "--timeout", "3s")
     ranks = by_rank(wait_for_cells(program, tmp_path / "r.json.journal", 1))
@@ -119,6 +168,45 @@ def check_signal(wiremark, mpirun_start, load_result, tmp_path, number, name):
     assert result["complete"] is False and name in result["ended_by"], result["ended_by"]
     assert result["coverage"]["measured"] >= 2 and result["coverage"]["not_run"] > 0
     assert not (tmp_path / "r.json.journal").exists()
+
+
+ARMS = ["latency", "bandwidth", "--buffers", "hot,distinct", "--bytes", "8,64,512,4K,32K", "--cell-time", "200ms",
+        "--min-samples", "100000000", "--output", "r.json"]
+
+
+def check_points(result, sweeps):
+    """Each comparison, also that of the sweep under way, has the sizes of which both arms were measured."""
+    assert [c["bench"] for c in result["comparisons"]] == ["latency", "bandwidth"][:sweeps]
+    for comparison in result["comparisons"]:
+        sizes = [cell["bytes"] for cell in result["cells"]
+                 if cell["bench"] == comparison["bench"] and cell["status"] == "measured"]
+        both = sorted({size for size in sizes if sizes.count(size) == 2})
+        assert [point["bytes"] for point in comparison["points"][0]] == both != []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_an_end_in_a_sweep_keeps_the_points_of_its_complete_sizes(wiremark, mpirun_start, start, load_result, tmp_path,
+                                                                  number):
+    program, journal = mpirun_start(2, wiremark, "run", *ARMS), tmp_path / "r.json.journal"
+    while not journal.exists() or journal.read_bytes().count(b'{"comparison_so_far"') < 6:
+        assert program.running(), program.stderr()
+        time.sleep(0.01)
+    for pid in program.pids("wiremark") if number == signal.SIGKILL else []:
+        os.kill(pid, number)
+    program.signal(number)
+    program.finish(30)
+    if number == signal.SIGKILL:
+        assert start([wiremark, "recover", "r.json.journal"]).finish(30).rc == 0
+    result = load_result(tmp_path / "r.json")
+    assert result["complete"] is False and result["coverage"]["not_run"] > 0
+    check_points(result, 2)
+
+
+def test_total_time_in_a_sweep_keeps_the_points_of_its_complete_sizes(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(2, wiremark, "run", *ARMS, "--total-time", "600ms")
+    result = load_result(tmp_path / "r.json")
+    assert end.rc == 3 and result["coverage"]["measured"] in (2, 4), end.output
+    check_points(result, 1)
 
 
 def test_sigterm_leaves_a_valid_partial_result(wiremark, mpirun_start, load_result, tmp_path):

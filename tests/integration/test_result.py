@@ -152,18 +152,35 @@ def test_recover_makes_a_valid_result_of_a_cut_journal(wiremark, mpirun_start, s
     assert result["coverage"]["not_run"] == result["coverage"]["planned"] - result["coverage"]["measured"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk needs root")
-def test_a_disk_that_fills_keeps_the_complete_records(wiremark, mpirun, start, load_result, tmp_path):
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk("128k") -> a folder on a disk of that size."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], check=True)
-    try:
-        end = mpirun(2, wiremark, "run", "latency", "bandwidth", "allreduce", "--raw-samples", "--cell-time", "5ms",
-                     "--output", disk / "r.json")
-        assert end.rc == 3, end.output
-        assert "No space left" in end.stderr, end.stderr
-        recovered = start([wiremark, "recover", disk / "r.json.journal", "--output", tmp_path / "r.json"]).finish(30)
-        assert recovered.rc == 0, recovered.output
-        assert load_result(tmp_path / "r.json")["coverage"]["measured"] >= 1
-    finally:
+
+    def mount(size):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+        return disk
+
+    yield mount
+    if os.path.ismount(disk):
         subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("size, words", [("128k", ["latency", "bandwidth", "allreduce", "--raw-samples"]),
+                                         ("64k", ["allreduce", "--algo", "native,ring"])], ids=["benchmarks", "arms"])
+def test_a_disk_that_fills_keeps_the_complete_records(wiremark, mpirun, start, load_result, tmp_path, small_disk, size,
+                                                      words):
+    disk = small_disk(size)
+    end = mpirun(2, wiremark, "run", *words, "--cell-time", "5ms", "--output", disk / "r.json")
+    assert end.rc == 3, end.output
+    assert "No space left" in end.stderr, end.stderr
+    recovered = start([wiremark, "recover", disk / "r.json.journal", "--output", tmp_path / "r.json"]).finish(30)
+    assert recovered.rc == 0, recovered.output
+    result = load_result(tmp_path / "r.json")
+    measured = [cell["bytes"] for cell in result["cells"] if cell["status"] == "measured"]
+    assert 1 <= len(measured) == result["coverage"]["measured"] < result["coverage"]["planned"]
+    points = [point["bytes"] for comparison in result["comparisons"] for point in comparison["points"][0]]
+    assert all(measured.count(point) == 2 for point in points) and (points != []) == ("--algo" in words)

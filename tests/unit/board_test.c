@@ -118,6 +118,43 @@ static void check_sharing(void)
     wm_board_close(&b);
 }
 
+/* What failed first is kept until it is forgotten; a long story looks cut. */
+static void check_notes(void)
+{
+    struct wm_board board = { 0 };
+    struct wm_err err = { 0 };
+    struct wm_sight s;
+    char longer[2 * WM_FAULT_BYTES];
+    CHECK_INT(wm_board_private(2, &board, &err), WM_OK);
+    CHECK_INT(sizeof(struct wm_board_fault) % 64, 0);
+    wm_board_hold(&board, 1, 7);
+    board.line[1].cell = 3;
+    wm_board_look(&board, 1, wm_now_ns(), &s);
+    CHECK_INT(s.fault, WM_FAULT_NONE);
+    wm_board_note(&board, 1, WM_FAULT_FAILED, "the first");
+    board.line[1].cell = 4;
+    wm_board_note(&board, 1, WM_FAULT_GAVE_UP, "the second");
+    wm_board_look(&board, 1, wm_now_ns() + 5 * SECOND_NS, &s);
+    CHECK_INT(s.fault, WM_FAULT_FAILED);
+    CHECK_INT(s.fault_cell, 3);
+    CHECK_INT(s.fault_age_ms / 1000, 5);
+    CHECK_TEXT(s.fault_text, "the first");
+    wm_board_look(&board, 0, wm_now_ns(), &s);
+    CHECK_INT(s.fault, WM_FAULT_NONE);
+    wm_board_note(&board, 1, WM_FAULT_NONE, NULL);
+    wm_board_look(&board, 1, wm_now_ns(), &s);
+    CHECK_INT(s.fault, WM_FAULT_NONE);
+    memset(longer, 'x', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    wm_board_note(&board, 1, WM_FAULT_GAVE_UP, longer);
+    wm_board_look(&board, 1, wm_now_ns(), &s);
+    CHECK_INT(s.fault, WM_FAULT_GAVE_UP);
+    CHECK_INT(s.fault_cell, 4);
+    CHECK_INT(strlen(s.fault_text), WM_FAULT_BYTES - 1);
+    CHECK_TEXT(s.fault_text + WM_FAULT_BYTES - 5, "x...");
+    wm_board_close(&board);
+}
+
 static void check_no_shared_memory(void)
 {
     struct wm_board board = { 0 };
@@ -128,7 +165,7 @@ static void check_no_shared_memory(void)
     CHECK(board.head == NULL);
     err = (struct wm_err){ 0 };
     CHECK_INT(wm_board_shared("/wiremark-too-large", 2000000000, &board, &err), WM_ESYS);
-    CHECK_HAS(err.what, "no room for 128000000064 bytes of the progress board in /dev/shm");
+    CHECK_HAS(err.what, "no room for 640000000064 bytes of the progress board in /dev/shm");
     CHECK(shm_unlink("/wiremark-too-large") != 0);
 }
 
@@ -188,6 +225,47 @@ static void check_report(void)
                "rank 1 on h2 is stopped (the host answers, the process does not; process 4001)");
     scene.n = 1;
     CHECK_TEXT(wm_report_culprit(&scene, true, text, sizeof(text)), "");
+}
+
+static void fail(struct wm_sight *s, enum wm_fault fault, uint32_t age_ms, const char *text)
+{
+    s->fault = fault;
+    s->fault_cell = 3;
+    s->fault_age_ms = age_ms;
+    snprintf(s->fault_text, sizeof(s->fault_text), "%s", text);
+}
+
+/* A failure outranks a deadline, the older one the younger; who stands elsewhere does not wait for it. */
+static void check_report_of_faults(void)
+{
+    char hosts[2][64] = { "h1", "h2" }, name[] = "latency mpi 8 B", text[400];
+    struct wm_sight s[] = {
+        seen(0, 0, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),   seen(1, 0, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),
+        seen(2, 1, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),   seen(3, 1, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 6),
+        seen(4, 1, WM_SEEN_ALIVE, WM_PHASE_IDLE, 0),      seen(5, 1, WM_SEEN_ALIVE, WM_PHASE_MEASURE, 7),
+        seen(6, 1, WM_SEEN_STOPPED, WM_PHASE_MEASURE, 7),
+    };
+    struct wm_scene scene = { s, 7, hosts, 2, cell_name, name };
+    s[5].cell = 4;
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_GAVE_UP, text, sizeof(text)), "");
+    fail(&s[1], WM_FAULT_GAVE_UP, 2000, "nothing came");
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_GAVE_UP, text, sizeof(text)),
+               "rank 1 on h1 gave up: nothing came; ranks 0, 2-3 wait for it");
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_FAILED, text, sizeof(text)), "");
+    fail(&s[0], WM_FAULT_FAILED, 100, "later");
+    fail(&s[2], WM_FAULT_FAILED, 900, "sent 8 bytes (send: broken)");
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_FAILED, text, sizeof(text)),
+               "rank 2 on h2 failed: sent 8 bytes (send: broken); ranks 1, 3 wait for it");
+    CHECK_TEXT(wm_report_fault(&scene, &s[5], WM_FAULT_FAILED, text, sizeof(text)),
+               "rank 2 on h2 failed: sent 8 bytes (send: broken) in latency mpi 8 B; ranks 1, 3 wait for it");
+    s[1].cell = s[3].cell = 4;
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_FAILED, text, sizeof(text)),
+               "rank 2 on h2 failed: sent 8 bytes (send: broken)");
+    s[3].cell = 3;
+    CHECK_TEXT(wm_report_fault(&scene, &s[0], WM_FAULT_FAILED, text, sizeof(text)),
+               "rank 2 on h2 failed: sent 8 bytes (send: broken); rank 3 waits for it");
+    wm_report_fault(&scene, &s[0], WM_FAULT_FAILED, text, 20);
+    CHECK_TEXT(text, "rank 2 on h2 failed");
 }
 
 /* Before MPI_Init has returned ranks may be unknown. */
@@ -314,6 +392,7 @@ static pid_t answering_host(int fd, int self, const uint8_t token[16], int rank)
         memcpy(ask.token, token, sizeof(ask.token));
         wm_board_private(2, &board, &err);
         wm_board_hold(&board, 0, rank);
+        wm_board_note(&board, 0, WM_FAULT_FAILED, "a story from afar");
         for (;;) {
             board.line[0].alive_ns = wm_now_ns();
             wm_ask_serve(&ask, &board);
@@ -370,6 +449,9 @@ static void check_asking(void)
     wm_ask_all(&ask, &board, &board.line[0], 0, 3 * SECOND_NS, SECOND_NS / 4, sight);
     CHECK_INT(sight[0].rank, -1); /* the own host is the caller's */
     CHECK_INT(sight[1].state, WM_SEEN_ALIVE);
+    CHECK_INT(sight[1].fault, WM_FAULT_FAILED);
+    CHECK_TEXT(sight[1].fault_text, "a story from afar");
+    CHECK_INT(sight[2].fault, WM_FAULT_NONE);
     CHECK_INT(sight[2].state, WM_SEEN_NEVER);
     CHECK_INT(sight[2].host, 1);
     CHECK_INT(sight[3].state, WM_SEEN_STOPPED);
@@ -395,8 +477,10 @@ int main(void)
 {
     check_looks();
     check_sharing();
+    check_notes();
     check_no_shared_memory();
     check_report();
+    check_report_of_faults();
     check_report_of_start();
     check_report_of_many();
     check_strangers();

@@ -80,6 +80,10 @@ static inline void sample_full(struct wm_result_cell *c)
     c->n_histogram = 2;
     c->raw_ns = raw;
     c->n_raw = 3;
+    c->limit.bytes_per_s = 4e9;
+    c->limit.share = 0.8;
+    SET(c->limit.kind, "link");
+    SET(c->limit.source, "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more");
     c->noise.foreign_cpu = 0.02;
     c->noise.steal = 0;
     c->noise.involuntary_switches = 7;

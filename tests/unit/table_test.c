@@ -133,12 +133,14 @@ static void test_arms(void)
                                        { 65536, 1.31, 1.28, 1.34 },
                                        { 1048576, 1.9, NAN, NAN } };
     struct wm_ratio_point *by_arm[] = { points };
-    const char *arms[] = { "transport=mpi algo=native", "transport=sim algo=ring" };
+    const char *arms[] = { "transport=mpi algo=native", "transport=sim algo=recursive-doubling" };
+    CHECK_INT(wm_table_arm_width(arms[0]), 10);
+    CHECK_INT(wm_table_arm_width(arms[1]), 22);
     begin(&p, false);
     for (int k = 0; k < 3; k++) {
         for (int a = 0; a < 2; a++) {
-            struct wm_table_arm arm = { arms[a], a == 0 ? NULL : &points[k] };
-            fill_collective(&c, "allreduce", points[k].bytes, a == 0 ? "native" : "ring");
+            struct wm_table_arm arm = { arms[a], a == 0 ? NULL : &points[k], wm_table_arm_width(arms[1]) };
+            fill_collective(&c, "allreduce", points[k].bytes, a == 0 ? "native" : "recursive-doubling");
             SET(c.transport, a == 0 ? "mpi" : "sim");
             c.simulated = a == 1;
             c.time_ns.median *= a == 0 ? 1 : points[k].ratio;
@@ -146,7 +148,7 @@ static void test_arms(void)
             wm_table_cell(p.table, &c, &arm);
         }
     }
-    struct wm_table_arm lost = { arms[1], NULL };
+    struct wm_table_arm lost = { arms[1], NULL, wm_table_arm_width(arms[1]) };
     c.bytes = 1 << 24;
     c.status = WM_TIMEOUT;
     SET(c.reason, "phase open: 300 s");
@@ -180,8 +182,8 @@ static void test_arms_of_a_setting(void)
     struct printed p;
     begin(&p, false);
     for (int a = 0; a < 2; a++) {
-        struct wm_ratio_point point = { 1024, 0.8, 0.79, 0.81 };
-        struct wm_table_arm arm = { a == 0 ? "window=1" : "window=64", a == 0 ? NULL : &point };
+        struct wm_ratio_point point = { 1024, 123.4, 99.96, 130.2 };
+        struct wm_table_arm arm = { a == 0 ? "window=1" : "window=64", a == 0 ? NULL : &point, 2 };
         struct wm_result_cell c;
         sample_measured(&c, "bandwidth", 1024, a == 0 ? 500 : 400);
         c.n_settings = 2;
@@ -194,6 +196,42 @@ static void test_arms_of_a_setting(void)
         wm_table_cell(p.table, &c, &arm);
     }
     end(&p, "table-setting.txt");
+}
+
+static void set_limit(struct wm_result_cell *c, const char *kind, double bytes_per_s, const char *source)
+{
+    c->bandwidth.alg_bytes_per_s = 1e9 * (double)c->bytes / c->time_ns.median;
+    c->limit.bytes_per_s = bytes_per_s;
+    c->limit.share = c->bandwidth.alg_bytes_per_s / bytes_per_s;
+    SET(c->limit.kind, kind);
+    SET(c->limit.source, source);
+}
+
+/* Bounds, of which three cells are above; then estimates, which are no bounds, in two arms. */
+static void test_limits(void)
+{
+    static const double medians[] = { 800, 1000, 5000, 20000, 80000, 330000 };
+    struct printed p;
+    struct wm_result_cell c;
+    begin(&p, true);
+    for (int i = 0; i < 6; i++) {
+        sample_measured(&c, "bandwidth", 16ll << 3 * i, medians[i]);
+        set_limit(&c, "link", 12.5e9, "mlx5_0: 100 Gb/sec (4X EDR)");
+        if (i == 1)
+            c.limit.share = NAN;
+        if (i >= 3)
+            c.limit.share = 1.02 + 0.01 * (i == 4);
+        wm_table_cell(p.table, &c, NULL);
+    }
+    for (int i = 0; i < 4; i++) {
+        struct wm_ratio_point point = { 1 << (10 + 10 * (i / 2)), 1, 0.99, 1.01 };
+        struct wm_table_arm arm = { i % 2 == 0 ? "window=1" : "window=64", i % 2 == 0 ? NULL : &point, 2 };
+        sample_measured(&c, "bandwidth", point.bytes, 100 * medians[i]);
+        set_limit(&c, i == 3 ? "link" : "estimate", 0.1e9 * (1 + 100 * (i / 2)),
+                  i == 3 ? "veth" : "copy rate of one core");
+        wm_table_cell(p.table, &c, &arm);
+    }
+    end(&p, "table-limits.txt");
 }
 
 static void test_marks_and_color(void)
@@ -243,6 +281,7 @@ int main(void)
     test_collectives();
     test_arms();
     test_arms_of_a_setting();
+    test_limits();
     test_marks_and_color();
     test_csv();
     return wm_tests_end();

@@ -88,6 +88,29 @@ static void one_dies(const struct play *play, int rank, struct wm_watch *watch)
     wait_forever();
 }
 
+/* An operation fails on one rank, the others wait in it. What all knew of before is not told. */
+static void one_fails(const struct play *play, int rank, struct wm_watch *watch)
+{
+    wm_watch_phase(watch, WM_PHASE_MEASURE, 6);
+    wm_watch_fault(watch, WM_FAULT_FAILED, "an older story");
+    wm_watch_fault(watch, WM_FAULT_NONE, NULL);
+    get_in_place(watch);
+    if (rank == play->who)
+        wm_watch_fault(watch, WM_FAULT_FAILED, "8 bytes (MPI_Send: a bad cable)");
+    wait_forever();
+}
+
+/* One polls and gives up at its deadline, the other is stuck. */
+static void one_gives_up(const struct play *play, int rank, struct wm_watch *watch)
+{
+    get_in_place(watch);
+    while (rank == play->who && !*wm_watch_expired(watch))
+        doze_ms(5);
+    if (rank == play->who)
+        wm_watch_fault(watch, WM_FAULT_GAVE_UP, "nothing came");
+    wait_forever();
+}
+
 static void one_ends(const struct play *play, int rank, struct wm_watch *watch)
 {
     get_in_place(watch);
@@ -156,10 +179,10 @@ static const char *cell_name(void *arg, uint32_t cell)
     return cell == 7 ? "cell seven" : "another cell";
 }
 
-static const char *last_words(void *arg, const char *why)
+static const char *last_words(void *arg, const char *why, enum wm_watch_end by)
 {
     const struct play *play = arg;
-    dprintf(STDERR_FILENO, "[last words: %s]", why);
+    dprintf(STDERR_FILENO, "[last words%s: %s]", by == WM_END_DEADLINE ? " at a deadline" : "", why);
     if (strcmp(play->name, "last words that hang") == 0)
         wait_forever();
     return "partial result in partial.json";
@@ -171,13 +194,13 @@ static const struct play plays[] = {
       { "wiremark: timed out after 0.3 s in cell seven (measure)\n",
         "wiremark:   rank 1 on %H is stopped (no sign of life for ", " s; process %1)\n",
         "wiremark:   ranks 0, 2 on %H wait in measure, block 2\n",
-        "[last words: rank 1 on %H is stopped (no sign of life for ",
+        "[last words at a deadline: rank 1 on %H is stopped (no sign of life for ",
         "wiremark: partial result in partial.json\n" }, "recover" },
     { "a killed rank", one_dies, 3, 3, 2, 0.3, 0, { 124, 124, SIGKILL + 128 },
       { "wiremark: timed out after 0.3 s in cell seven (measure)\n",
         "wiremark:   rank 2 on %H is gone (process %2)\n",
         "wiremark:   ranks 0-1 on %H wait in measure, block 2\n",
-        "[last words: rank 2 on %H is gone (process %2); timed out after 0.3 s in cell seven (measure)]" }, "stopped" },
+        "[last words at a deadline: rank 2 on %H is gone (process %2); timed out after 0.3 s in cell seven (measure)]" }, "stopped" },
     { "rank 0 stopped", one_stops, 3, 3, 0, 0.3, 0, { STILL, 124, 124 },
       { "wiremark: timed out after 0.3 s in cell seven (measure)\n",
         "wiremark:   rank 0 on %H is stopped (no sign of life for ", " s; process %0)\n",
@@ -185,7 +208,19 @@ static const struct play plays[] = {
     { "nobody to blame", stays, 2, 2, 0, 0.3, 0, { 124, 124 },
       { "wiremark: timed out after 0.3 s in cell seven (measure)\n",
         "wiremark:   ranks 0-1 on %H wait in measure, block 2\n",
-        "[last words: timed out after 0.3 s in cell seven (measure)]" }, "stopped" },
+        "[last words at a deadline: timed out after 0.3 s in cell seven (measure)]" }, "stopped" },
+    { "an operation that fails on one rank", one_fails, 3, 3, 2, 0.3, 0, { 124, 124, 124 },
+      { "wiremark: rank 2 on %H failed: 8 bytes (MPI_Send: a bad cable); ranks 0-1 wait for it; "
+        "timed out after 0.3 s in cell seven (measure)\n",
+        "wiremark:   ranks 0-2 on %H wait in measure, block 2\n",
+        "[last words at a deadline: rank 2 on %H failed: 8 bytes (MPI_Send: a bad cable); ranks 0-1 wait for it; "
+        "timed out after 0.3 s in cell seven (measure)]" }, "older" },
+    { "an operation that one rank gives up", one_gives_up, 2, 2, 0, 0.3, 0, { 124, 124 },
+      { "wiremark: rank 0 on %H gave up: nothing came; rank 1 waits for it; timed out after 0.3 s in cell seven" },
+      "stopped" },
+    { "SIGTERM after a failure", one_fails, 2, 2, 1, 60, SIGTERM, { 1, 1 },
+      { "wiremark: ended: SIGTERM; rank 1 on %H failed: 8 bytes (MPI_Send: a bad cable); rank 0 waits for it; partial",
+        "[last words: SIGTERM; rank 1 on %H failed" }, "timed out" },
     { "a rank that never comes", stays_in_start, 3, 2, 2, 60, 0, { 124, 124 },
       { "wiremark: MPI_Init did not return within 0.4 s\n",
         "wiremark:   local rank 2 on %H never came to MPI_Init\n",

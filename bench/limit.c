@@ -1,0 +1,567 @@
+#include "bench/limit.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/core/units.h"
+#include "src/topo/copy.h"
+
+enum { WIDEST_COPY_BYTES = 16 << 20 }; /* of source or target, where the arms' buffers do not serve */
+
+/* The least time that one operation, as the cell counts them, can take. */
+struct least {
+    double ns; /* 0 = no limit is known */
+    enum wm_limit_kind kind;
+    char source[sizeof(((struct wm_result_cell *)0)->limit.source)];
+};
+
+/* One more reason why it takes that long; the longest counts, the first among equals. */
+static void at_least(struct least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void at_least(struct least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
+{
+    va_list args;
+    if (kind == WM_LIMIT_NONE || !(ns > 1.0001 * least->ns))
+        return;
+    least->ns = ns;
+    least->kind = kind;
+    va_start(args, format);
+    vsnprintf(least->source, sizeof(least->source), format, args);
+    va_end(args);
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- the least that must cross ---- */
+
+/* Each row: what does this host have that others need, and what do others have that it needs. Combining or copying on a
+ * host makes one of many, so that what crosses counts once, however many ranks are behind it. */
+struct wm_cut wm_cut_of_host(enum wm_coll_kind kind, int here, int ranks, bool root)
+{
+    const double own = (double)here / ranks, others = 1 - own;
+    switch (kind) {
+    case WM_COLL_ALLREDUCE: /* its operands, combined, leave; the result, or what completes it, comes */
+        return (struct wm_cut){ 1, 1 };
+    case WM_COLL_REDUCE_SCATTER: /* operands for the blocks of others leave; what completes its own blocks comes */
+        return (struct wm_cut){ others, own };
+    case WM_COLL_ALLGATHER: /* its blocks leave once, the others' come once */
+        return (struct wm_cut){ own, others };
+    case WM_COLL_ALLTOALL: /* a block from each of its ranks to each rank elsewhere, and back */
+        return (struct wm_cut){ here * others, here * others };
+    case WM_COLL_BROADCAST:
+        return root ? (struct wm_cut){ 1, 0 } : (struct wm_cut){ 0, 1 };
+    case WM_COLL_REDUCE:
+        return root ? (struct wm_cut){ 0, 1 } : (struct wm_cut){ 1, 0 };
+    case WM_COLL_GATHER:
+        return root ? (struct wm_cut){ 0, others } : (struct wm_cut){ own, 0 };
+    case WM_COLL_SCATTER:
+        return root ? (struct wm_cut){ others, 0 } : (struct wm_cut){ 0, own };
+    case WM_COLL_ALLTOALLV:
+    case WM_COLL_BARRIER:
+        break;
+    }
+    return (struct wm_cut){ 0, 0 };
+}
+
+double wm_cut_of_all(enum wm_coll_kind kind, int hosts)
+{
+    switch (kind) {
+    case WM_COLL_ALLREDUCE: /* each element meets its hosts - 1 counterparts, and as often the result goes out */
+        return 2.0 * (hosts - 1);
+    case WM_COLL_REDUCE_SCATTER:
+    case WM_COLL_REDUCE:
+    case WM_COLL_ALLGATHER:
+    case WM_COLL_BROADCAST: /* half of that: one tree of hosts for each element */
+        return hosts - 1;
+    default:
+        return 0;
+    }
+}
+
+static void count_alltoallv(const struct wm_coll *coll, size_t element_bytes, const int *host_of, int ranks, int rank,
+                            struct wm_crossing *sum)
+{
+    for (int r = 0; r < ranks; r++)
+        if (host_of[r] != host_of[rank]) {
+            sum->out_bytes += coll->send_counts[r] * element_bytes;
+            sum->in_bytes += coll->recv_counts[r] * element_bytes;
+        }
+}
+
+struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank)
+{
+    struct wm_crossing sum = { 0, 0 };
+    for (int i = 0; i < s->n; i++) {
+        const struct wm_step *step = &s->step[i];
+        const bool sends = step->kind == WM_STEP_SEND || step->kind == WM_STEP_PUT;
+        const bool receives = step->kind == WM_STEP_RECV || step->kind == WM_STEP_GET;
+        if (step->kind == WM_STEP_COLL && s->coll[step->coll].send_counts != NULL)
+            count_alltoallv(&s->coll[step->coll], wm_dtype_bytes(s->type), host_of, ranks, rank, &sum);
+        if ((!sends && !receives) || host_of[step->peer] == host_of[rank])
+            continue;
+        *(sends ? &sum.out_bytes : &sum.in_bytes) += step->bytes;
+    }
+    return sum;
+}
+
+/* ---- gates ---- */
+
+/* A host's cards together, as far as its ranks use them. */
+static void add_to_host(struct wm_host_gates *host, int gate, const struct wm_limit *limit)
+{
+    bool known = limit->kind != WM_LIMIT_NONE;
+    if (host->gates++ == 0) {
+        host->first_gate = gate;
+        host->kind = limit->kind;
+        host->bytes_per_s = limit->bytes_per_s;
+    } else if (!known || host->kind == WM_LIMIT_NONE) {
+        host->kind = WM_LIMIT_NONE;
+        host->bytes_per_s = 0;
+    } else {
+        host->bytes_per_s += limit->bytes_per_s;
+        host->kind = limit->kind == WM_LIMIT_ESTIMATE ? WM_LIMIT_ESTIMATE : host->kind;
+    }
+}
+
+static int find_gate(struct wm_limits *l, int rank)
+{
+    const struct wm_seat *seat = &l->seat[rank];
+    const int host = l->plan->host_of[rank];
+    int g = 0;
+    while (g < l->n_gates && (l->gate[g].host != host || l->gate[g].nic != seat->nic))
+        g++;
+    if (g == l->n_gates) {
+        l->gate[g] = (struct wm_gate){ .host = host, .nic = seat->nic, .first_rank = rank };
+        wm_limit_cards(seat, &l->gate[g].limit);
+        add_to_host(&l->host[host], g, &l->gate[g].limit);
+        l->n_gates++;
+    }
+    return g;
+}
+
+static void find_gates(struct wm_limits *l)
+{
+    for (int r = 0; r < l->plan->ranks; r++) {
+        struct wm_host_gates *host = &l->host[l->plan->host_of[r]];
+        if (host->ranks++ == 0)
+            host->first_rank = r;
+        l->gate_of[r] = find_gate(l, r);
+    }
+}
+
+int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, const struct wm_seat *seats,
+                   struct wm_err *err)
+{
+    const size_t ranks = (size_t)plan->ranks;
+    *l = (struct wm_limits){ .plan = plan, .seat = rank == 0 ? seats : NULL };
+    if (rank != 0)
+        return WM_OK;
+    l->crossing = calloc(ranks, sizeof(*l->crossing));
+    l->of_member = calloc(ranks, sizeof(*l->of_member));
+    l->gate_of = calloc(ranks, sizeof(*l->gate_of));
+    l->gate = calloc(ranks, sizeof(*l->gate));
+    l->host = calloc((size_t)plan->hosts, sizeof(*l->host));
+    if (l->crossing == NULL || l->of_member == NULL || l->gate_of == NULL || l->gate == NULL || l->host == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "limits of %d ranks", plan->ranks);
+    if (l->seat != NULL)
+        find_gates(l);
+    return WM_OK;
+}
+
+void wm_limits_close(struct wm_limits *l)
+{
+    free(l->crossing);
+    free(l->of_member);
+    free(l->gate_of);
+    free(l->gate);
+    free(l->host);
+    free(l->copy);
+    *l = (struct wm_limits){ 0 };
+}
+
+static void empty_gates(struct wm_limits *l)
+{
+    for (int g = 0; g < l->n_gates; g++) {
+        l->gate[g].out_bytes = l->gate[g].in_bytes = 0;
+        l->gate[g].senders = l->gate[g].receivers = 0;
+    }
+}
+
+static void through_gate(struct wm_limits *l, int rank, double out_bytes, double in_bytes)
+{
+    struct wm_gate *gate = &l->gate[l->gate_of[rank]];
+    gate->out_bytes += out_bytes;
+    gate->in_bytes += in_bytes;
+    gate->senders += out_bytes > 0;
+    gate->receivers += in_bytes > 0;
+}
+
+/* The direction in which more goes through. */
+static bool mostly_out(const struct wm_gate *gate)
+{
+    return gate->out_bytes >= gate->in_bytes;
+}
+
+static int users(const struct wm_gate *gate)
+{
+    return mostly_out(gate) ? gate->senders : gate->receivers;
+}
+
+/* "4 ranks share mlx5_0: ..." */
+static void cards_text(const struct wm_limit *limit, int ranks, char text[sizeof(limit->source) + 32])
+{
+    char share[32] = "";
+    if (ranks > 1)
+        snprintf(share, sizeof(share), "%d ranks share ", ranks);
+    snprintf(text, sizeof(limit->source) + 32, "%s%s", share, limit->source);
+}
+
+/* ---- between hosts: pairs ---- */
+
+static struct wm_seat seat_of(const struct wm_limits *l, int rank, bool host_memory)
+{
+    struct wm_seat seat = l->seat[rank];
+    seat.host = l->plan->host_of[rank];
+    if (host_memory)
+        seat.gpu = -1;
+    return seat;
+}
+
+/* The schedule of an algorithm of the arm's row, on one rank; with a rotating root, that of its first operation. */
+static int build(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
+                 struct wm_schedule *out)
+{
+    struct wm_err ignored = { 0 };
+    struct wm_arm_spec spec = *arm->spec;
+    spec.algo = algo;
+    struct wm_point at =
+        wm_build_point(plan, &spec, arm->cell, rank, spec.root == WM_ROOT_ROTATE ? 0 : spec.root, WM_PASS_TIMED, 0);
+    return wm_build_schedule(&spec, &at, rank, out, &ignored);
+}
+
+static bool both_ways(const struct wm_arm *arm)
+{
+    const struct wm_point at = { .ranks = 2, .window = arm->cell->window, .bytes = arm->cell->bytes };
+    const struct wm_benchmark *bench = arm->spec->bench;
+    return bench->counted_bytes != NULL && bench->counted_bytes(&at) > (double)arm->cell->bytes;
+}
+
+/* What one message of a pair gives to the cards on both sides, on average: a ping-pong gives them half a message each
+ * way. */
+static void pair_through_gates(struct wm_limits *l, const struct wm_arm *arm, struct wm_pair pair)
+{
+    const double operations = wm_arm_operations(arm);
+    struct wm_schedule s;
+    if (build(l->plan, arm, arm->spec->algo, pair.from, &s) != WM_OK)
+        return;
+    struct wm_crossing sum = wm_crossing_of(&s, l->plan->host_of, l->plan->ranks, pair.from);
+    through_gate(l, pair.from, (double)sum.out_bytes / operations, (double)sum.in_bytes / operations);
+    through_gate(l, pair.to, (double)sum.in_bytes / operations, (double)sum.out_bytes / operations);
+    wm_schedule_free(&s);
+}
+
+static enum wm_road road_of(const struct wm_result_cell *cell)
+{
+    bool staged = strcmp(cell->path, "staged") == 0 || strcmp(cell->path, "pipelined") == 0;
+    return staged ? WM_ROAD_STAGED : WM_ROAD_DIRECT;
+}
+
+static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, const struct wm_result_cell *cell,
+                        bool host_memory, struct least *least)
+{
+    const char *ways = both_ways(arm) ? "both ways, " : "";
+    char cards[sizeof(least->source)];
+    empty_gates(l);
+    for (int i = 0; i < arm->spec->round->n; i++) {
+        const struct wm_pair pair = arm->spec->round->pair[i];
+        const struct wm_seat from = seat_of(l, pair.from, host_memory), to = seat_of(l, pair.to, host_memory);
+        struct wm_limit limit;
+        wm_limit_pair(&from, &to, road_of(cell), &limit);
+        at_least(least, (double)arm->cell->bytes / limit.bytes_per_s * 1e9, limit.kind, "%s%s", ways, limit.source);
+        pair_through_gates(l, arm, pair);
+    }
+    for (int g = 0; g < l->n_gates; g++) {
+        const struct wm_gate *gate = &l->gate[g];
+        cards_text(&gate->limit, users(gate), cards);
+        at_least(least, larger(gate->out_bytes, gate->in_bytes) / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
+                 "%s%s", ways, cards);
+    }
+}
+
+/* ---- between hosts: all ranks ---- */
+
+static bool is_counted(const struct wm_limits *l, const struct wm_arm *arm)
+{
+    const struct wm_transport *transport = arm->endpoint->is->transport;
+    return arm->spec->round == NULL && l->plan->hosts > 1 && arm->status == WM_MEASURED && arm->cell->bytes > 0 &&
+           !transport->simulated && !transport->moves_nothing;
+}
+
+int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const int *member, const struct wm_arm *arm,
+                    int rank, struct wm_err *err)
+{
+    struct wm_crossing mine = { 0, 0 };
+    struct wm_schedule s;
+    if (!is_counted(l, arm))
+        return WM_OK;
+    if (build(l->plan, arm, arm->spec->algo, rank, &s) == WM_OK) {
+        mine = wm_crossing_of(&s, l->plan->host_of, l->plan->ranks, rank);
+        wm_schedule_free(&s);
+    }
+    if (wm_world_gather(members, &mine, sizeof(mine), l->of_member, WM_SPIN, err) != WM_OK || rank != 0)
+        return err->code;
+    for (int m = 0; m < members->size; m++)
+        l->crossing[member[m]] = l->of_member[m];
+    return WM_OK;
+}
+
+/* Which of the library's collectives an algorithm is; false where it is composed. */
+static bool is_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
+                       enum wm_coll_kind *kind)
+{
+    struct wm_schedule s;
+    bool found = false;
+    if (build(plan, arm, algo, 0, &s) != WM_OK)
+        return false;
+    for (int i = 0; i < s.n && !found; i++)
+        if (s.step[i].kind == WM_STEP_COLL) {
+            *kind = s.coll[s.step[i].coll].kind;
+            found = true;
+        }
+    wm_schedule_free(&s);
+    return found;
+}
+
+static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, double bytes, struct least *least)
+{
+    const struct wm_host_gates *host = &l->host[h];
+    const struct wm_limit *first = &l->gate[host->first_gate].limit;
+    const double most = larger(cut.out, cut.in);
+    char cards[sizeof(least->source)], more[32] = "";
+    cards_text(first, host->gates == 1 ? host->ranks : 0, cards);
+    if (host->gates > 1)
+        snprintf(more, sizeof(more), " and %d more cards", host->gates - 1);
+    at_least(least, most * bytes / host->bytes_per_s * 1e9, host->kind,
+             "at least %.3g x bytes %s the host of rank %d; %.180s%s", most, cut.out >= cut.in ? "leave" : "enter",
+             host->first_rank, cards, more);
+}
+
+static void all_hosts_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct least *least)
+{
+    double sum = 0, share = wm_cut_of_all(kind, l->plan->hosts);
+    enum wm_limit_kind weakest = WM_LIMIT_LINK;
+    for (int h = 0; h < l->plan->hosts; h++) {
+        if (l->host[h].kind == WM_LIMIT_NONE)
+            return;
+        if (l->host[h].kind == WM_LIMIT_ESTIMATE)
+            weakest = WM_LIMIT_ESTIMATE;
+        sum += l->host[h].bytes_per_s;
+    }
+    at_least(least, share * bytes / sum * 1e9, weakest,
+             "at least %.3g x bytes cross between %d hosts; all their cards together, %.180s among them", share,
+             l->plan->hosts, l->gate[0].limit.source);
+}
+
+static void library_least(const struct wm_limits *l, enum wm_coll_kind kind, int root, double bytes,
+                          struct least *least)
+{
+    for (int h = 0; h < l->plan->hosts; h++) {
+        bool has_root = h == l->plan->host_of[root];
+        host_least(l, h, wm_cut_of_host(kind, l->host[h].ranks, l->plan->ranks, has_root), bytes, least);
+    }
+    all_hosts_least(l, kind, bytes, least);
+}
+
+/* Of an operation with any root: that of the root with which it is the fastest. */
+static void rotating_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct least *least)
+{
+    for (int root = 0; root < l->plan->ranks; root++) {
+        struct least one = { 0 };
+        library_least(l, kind, root, bytes, &one);
+        if (root == 0 || one.ns < least->ns)
+            *least = one;
+    }
+}
+
+static void counted_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
+{
+    const double operations = wm_arm_operations(arm);
+    empty_gates(l);
+    for (int r = 0; r < l->plan->ranks; r++)
+        through_gate(l, r, (double)l->crossing[r].out_bytes, (double)l->crossing[r].in_bytes);
+    for (int g = 0; g < l->n_gates; g++) {
+        const struct wm_gate *gate = &l->gate[g];
+        const double most = larger(gate->out_bytes, gate->in_bytes) / operations;
+        char cards[sizeof(least->source)];
+        cards_text(&gate->limit, users(gate), cards);
+        at_least(least, most / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
+                 "%.3g x bytes %s the host of rank %d; %.190s", most / (double)arm->cell->bytes,
+                 mostly_out(gate) ? "leave" : "enter", gate->first_rank, cards);
+    }
+}
+
+static void group_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
+{
+    const bool rotates = arm->spec->bench->rooted && arm->spec->root == WM_ROOT_ROTATE;
+    const struct wm_algorithm *algo = rotates ? &arm->spec->bench->algorithms[0] : arm->spec->algo;
+    const double bytes = (double)arm->cell->bytes;
+    enum wm_coll_kind kind;
+    bool library = is_library(l->plan, arm, algo, &kind);
+    if (library && rotates)
+        rotating_least(l, kind, bytes, least);
+    else if (library && kind != WM_COLL_ALLTOALLV)
+        library_least(l, kind, arm->spec->bench->rooted ? arm->spec->root : 0, bytes, least);
+    else if (!rotates)
+        counted_least(l, arm, least);
+}
+
+/* ---- within a host ---- */
+
+static bool within_hosts(const struct wm_limits *l, const struct wm_arm *arm)
+{
+    const struct wm_round *round = arm->spec->round;
+    for (int i = 0; round != NULL && i < round->n; i++)
+        if (l->plan->host_of[round->pair[i].from] != l->plan->host_of[round->pair[i].to])
+            return false;
+    return round != NULL || l->plan->hosts == 1;
+}
+
+/* What the cell's messages are to memory: `window` of them or one, at full length where the arms' buffers serve. These
+ * may lie on other ranks: `to` is NULL then. */
+static struct wm_copy copy_of(const struct wm_arm *arm, struct wm_buf buf[WM_AREAS])
+{
+    const size_t bytes = arm->cell->bytes;
+    const size_t messages = arm->spec->buffers == WM_BUFFERS_DISTINCT ? (size_t)arm->cell->window : 1;
+    struct wm_copy copy = { .bytes = bytes, .stride_bytes = bytes, .messages = messages };
+    if (buf[WM_IN].bytes >= bytes * messages && buf[WM_OUT].bytes >= bytes * messages) {
+        copy.from = buf[WM_IN].ptr;
+        copy.to = buf[WM_OUT].ptr;
+    }
+    return copy;
+}
+
+/* From one half of a cold ring to the other. */
+static struct wm_copy copy_in_ring(const struct wm_arm *arm, struct wm_buf buf[WM_AREAS])
+{
+    struct wm_copy copy = { .bytes = arm->cell->bytes,
+                            .stride_bytes = arm->ring.stride_bytes,
+                            .messages = arm->ring.positions / 2 };
+    const size_t half = copy.stride_bytes * copy.messages;
+    for (int a = WM_IN; a <= WM_OUT && copy.to == NULL; a++)
+        if (copy.bytes <= copy.stride_bytes && buf[a].bytes >= 2 * half) {
+            copy.from = buf[a].ptr;
+            copy.to = (char *)buf[a].ptr + half;
+        }
+    return copy;
+}
+
+static size_t set_bytes(const struct wm_copy *copy)
+{
+    return copy->stride_bytes * copy->messages;
+}
+
+/* Buffers for it alone, which are not to take longer than the copying. */
+static void shorten(struct wm_copy *copy)
+{
+    if (copy->bytes > WIDEST_COPY_BYTES)
+        copy->bytes = copy->stride_bytes = WIDEST_COPY_BYTES;
+    if (copy->messages > WIDEST_COPY_BYTES / copy->bytes)
+        copy->messages = WIDEST_COPY_BYTES / copy->bytes;
+}
+
+static uint64_t copy_budget_ns(const struct wm_plan *plan)
+{
+    const uint64_t share_ns = plan->conf->cell_time_ns / 100, most_ns = 1000000, least_ns = 50000;
+    return share_ns > most_ns ? most_ns : share_ns < least_ns ? least_ns : share_ns;
+}
+
+/* 0: no memory. */
+static double measure_apart(const struct wm_plan *plan, struct wm_copy copy)
+{
+    struct wm_buf to = { 0 }, from = { 0 };
+    struct wm_err ignored = { 0 };
+    double rate = 0;
+    if (wm_mem_host.alloc(-1, set_bytes(&copy), &from, &ignored) == WM_OK &&
+        wm_mem_host.alloc(-1, set_bytes(&copy), &to, &ignored) == WM_OK) {
+        copy.from = from.ptr;
+        copy.to = to.ptr;
+        rate = wm_copy_bytes_per_s(&copy, copy_budget_ns(plan));
+    }
+    if (to.mem != NULL)
+        to.mem->free(&to);
+    if (from.mem != NULL)
+        from.mem->free(&from);
+    return rate;
+}
+
+static double copy_rate(struct wm_limits *l, const struct wm_copy *copy)
+{
+    for (int i = 0; i < l->n_copies; i++)
+        if (l->copy[i].bytes == copy->bytes && l->copy[i].set_bytes == set_bytes(copy))
+            return l->copy[i].bytes_per_s;
+    double rate = copy->to != NULL ? wm_copy_bytes_per_s(copy, copy_budget_ns(l->plan)) : measure_apart(l->plan, *copy);
+    struct wm_copy_rate *more = realloc(l->copy, ((size_t)l->n_copies + 1) * sizeof(*more));
+    if (more != NULL) {
+        l->copy = more;
+        l->copy[l->n_copies++] = (struct wm_copy_rate){ copy->bytes, set_bytes(copy), rate };
+    }
+    return rate;
+}
+
+static void copy_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS], struct least *least)
+{
+    const struct wm_benchmark *bench = arm->spec->bench;
+    const bool cold = arm->spec->buffers == WM_BUFFERS_COLD;
+    double factor = bench->bus_factor != NULL ? bench->bus_factor(l->plan->ranks) : 1;
+    char message[WM_TEXT_BYTES], set[WM_TEXT_BYTES];
+    struct wm_copy copy = cold ? copy_in_ring(arm, buf) : copy_of(arm, buf);
+    if (copy.to == NULL && cold)
+        return;
+    if (copy.to == NULL)
+        shorten(&copy);
+    double rate = copy_rate(l, &copy);
+    if (rate > 0)
+        at_least(least, factor * (double)arm->cell->bytes / rate * 1e9, WM_LIMIT_ESTIMATE,
+                 "copy rate of one core on the host of rank 0: %s at a time, working set %s, %s buffers",
+                 wm_format_memory(message, copy.bytes), wm_format_memory(set, 2 * set_bytes(&copy)),
+                 wm_buffers_names[arm->spec->buffers]);
+}
+
+/* ---- the cell ---- */
+
+static double figure_of(const struct wm_result_cell *cell)
+{
+    if (isfinite(cell->bandwidth.bus_bytes_per_s))
+        return cell->bandwidth.bus_bytes_per_s;
+    if (isfinite(cell->bandwidth.alg_bytes_per_s))
+        return cell->bandwidth.alg_bytes_per_s;
+    return (double)cell->bytes / cell->time_ns.median * 1e9;
+}
+
+void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS],
+                    struct wm_result_cell *cell)
+{
+    const struct wm_transport *transport = arm->endpoint->is->transport;
+    const bool host_memory = strcmp(cell->mem, "host") == 0;
+    struct least least = { 0 };
+    if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || transport->simulated ||
+        transport->moves_nothing)
+        return;
+    if (within_hosts(l, arm) && host_memory)
+        copy_least(l, arm, buf, &least);
+    else if (l->seat != NULL && arm->spec->round != NULL)
+        pairs_least(l, arm, cell, host_memory, &least);
+    else if (l->seat != NULL && l->plan->hosts > 1)
+        group_least(l, arm, &least);
+    if (!(least.ns > 0))
+        return;
+    cell->limit.share = least.ns / cell->time_ns.median;
+    cell->limit.bytes_per_s = figure_of(cell) / cell->limit.share;
+    snprintf(cell->limit.kind, sizeof(cell->limit.kind), "%s", wm_limit_kind_names[least.kind]);
+    snprintf(cell->limit.source, sizeof(cell->limit.source), "%s", least.source);
+}

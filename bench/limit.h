@@ -1,0 +1,84 @@
+/**
+ * What a cell's figure is held against: the least time that its operation can take over the links it must cross, and
+ * within a host, where host memory has no link, the copy rate of one core. docs/method.md has the formulas.
+ */
+#ifndef WM_BENCH_LIMIT_H
+#define WM_BENCH_LIMIT_H
+
+#include "bench/arm.h"
+#include "src/topo/limit.h"
+
+/* What one host must give to other hosts and take from them in one collective, in multiples of the cell's bytes. */
+struct wm_cut {
+    double out, in;
+};
+
+/**
+ * The least that any algorithm moves whose data are combined on hosts. Reduction or replication in the network (SHARP,
+ * NVLS) is another algorithm with other bounds.
+ * @param kind   not alltoallv, whose parts only its counts tell; 0 for it and for the barrier
+ * @param here   of `ranks` ranks on `hosts` hosts (2 or more), how many are on this one
+ * @param root   is the root among them
+ */
+struct wm_cut wm_cut_of_host(enum wm_coll_kind kind, int here, int ranks, bool root);
+/** What all hosts together must give; 0 where that follows from what each must. */
+double wm_cut_of_all(enum wm_coll_kind kind, int hosts);
+
+/* What one rank gives to and takes from ranks on other hosts in one operation. */
+struct wm_crossing {
+    uint64_t out_bytes, in_bytes;
+};
+/** By the steps of its schedule; of a library's collectives only alltoallv tells. */
+struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank);
+
+/* The card, or the cards together, by which some ranks of a host leave it. */
+struct wm_gate {
+    int host, nic, first_rank;
+    struct wm_limit limit;
+    double out_bytes, in_bytes; /* of the operation at hand */
+    int senders, receivers;     /* ranks that have a part in these */
+};
+
+/* Cards of one host. */
+struct wm_host_gates {
+    int ranks, first_rank, gates, first_gate;
+    double bytes_per_s; /* 0 = not known */
+    enum wm_limit_kind kind;
+};
+
+struct wm_copy_rate {
+    size_t bytes, set_bytes;
+    double bytes_per_s;
+};
+
+/* What a run keeps; everything but `plan` is rank 0's. */
+struct wm_limits {
+    const struct wm_plan *plan;
+    const struct wm_seat *seat; /* by rank; NULL: the hardware is not known */
+    struct wm_crossing *crossing, *of_member;
+    int *gate_of; /* by rank */
+    struct wm_gate *gate;
+    int n_gates;
+    struct wm_host_gates *host;
+    struct wm_copy_rate *copy; /* measured so far */
+    int n_copies;
+};
+
+/** Local. @param seats  by rank, on rank 0; NULL elsewhere, or when nothing is known. They stay the caller's */
+int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, const struct wm_seat *seats,
+                   struct wm_err *err);
+void wm_limits_close(struct wm_limits *l);
+
+/** Collective over the members of a comparison, outside the clock: what the arm's operation moves between hosts. */
+int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const int *member, const struct wm_arm *arm,
+                    int rank, struct wm_err *err);
+
+/**
+ * Rank 0, after wm_limits_count(), with times and bandwidths already in the cell. Leaves `limit` absent where there is
+ * none. Where the copy rate is not known yet it is measured, in a hundredth of the cell's time.
+ * @param buf  the arms' buffers, which are written to
+ */
+void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS],
+                    struct wm_result_cell *cell);
+
+#endif

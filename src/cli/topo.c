@@ -1,0 +1,264 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/topology.h"
+#include "src/cli/command.h"
+#include "src/cli/survey.h"
+#include "src/result/result.h"
+#include "src/result/topology.h"
+#include "src/world/launch.h"
+#include "src/world/world.h"
+
+enum form { FORM_TEXT, FORM_JSON, FORM_DOT };
+static const char *const forms[] = { "text", "json", "dot", NULL };
+
+struct conf {
+    char *sysfs_root, *xml;
+    int64_t ranks, form;
+    bool gids, help;
+};
+
+#define AT(field) .offset = offsetof(struct conf, field)
+static const struct wm_option rows[] = {
+    { .name = "sysfs-root",
+      .arg = "DIR",
+      .type = WM_OPT_TEXT,
+      AT(sysfs_root),
+      .help = "a recorded machine: the folder that holds its sys/ and proc/" },
+    { .name = "xml",
+      .arg = "FILE",
+      .type = WM_OPT_TEXT,
+      AT(xml),
+      .help = "a topology file of hwloc or NCCL instead of this machine" },
+    { .name = "gids", .type = WM_OPT_FLAG, AT(gids), .help = "the scored table of RDMA addresses, and nothing else" },
+    { .name = "ranks",
+      .arg = "N",
+      .type = WM_OPT_INT,
+      AT(ranks),
+      .max = 4096,
+      .help = "without a launcher: show also where N ranks of this node would sit, and the ways between them" },
+    { .name = "format",
+      .arg = "NAME",
+      .type = WM_OPT_CHOICE,
+      AT(form),
+      .names = forms,
+      .fallback = "text",
+      .help = "dot is for graphviz" },
+    { .name = "help", .type = WM_OPT_FLAG, AT(help), .help = "print this" },
+    { 0 },
+};
+
+static void print_options(FILE *to, enum wm_option_format format)
+{
+    struct conf conf = { 0 };
+    struct wm_option_group group = { .title = "Options of topo", .rows = rows, .conf = &conf };
+    wm_options_print(to, &group, 1, format);
+}
+
+static int parse(struct wm_option_group *group, int argc, char **argv, struct wm_err *err)
+{
+    char **words;
+    int n_words;
+    if (wm_options_parse(group, 1, argc, argv, &words, &n_words, err) != WM_OK)
+        return err->code;
+    if (n_words > 0)
+        wm_fail(err, WM_EUSAGE, "", 0, "topo takes options only, and was given '%s'", words[0]);
+    free(words);
+    return err->code;
+}
+
+/* ---- one machine ---- */
+
+/* The topology as discovered, with what differs between equal nodes, as a survey of one host. */
+static json_t *as_survey(const struct wm_topo *topo)
+{
+    return json_pack("{s:[o]}", "kinds", wm_topology_to_json(topo, false));
+}
+
+static int print_json(json_t *topology, struct wm_err *err)
+{
+    char *text = topology != NULL ? json_dumps(topology, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) : NULL;
+    if (text == NULL)
+        return wm_fail(err, WM_ENOMEM, "json_dumps", 0, "the topology");
+    puts(text);
+    free(text);
+    return WM_OK;
+}
+
+/* Seat of one of a node's ranks by the recommendation. */
+static void recommend(const struct wm_topo *topo, int local, int locals, struct wm_bind_seat *seat,
+                      struct wm_topology_rank *out)
+{
+    struct wm_err ignored = { .rank = -1 };
+    wm_bind_recommend(topo, "0-1023", local, locals, seat, &ignored);
+    out->cpus = seat->cpus;
+    out->seat.topo = topo;
+    out->seat.gpu = seat->gpu;
+    out->seat.nic = seat->nic;
+    out->seat.numa = seat->numa;
+}
+
+static int show_ranks_of_one(const struct wm_topo *topo, int n, struct wm_err *err)
+{
+    struct wm_topology_rank *rank = calloc((size_t)n, sizeof(*rank));
+    struct wm_bind_seat *seat = calloc((size_t)n, sizeof(*seat));
+    if (rank == NULL || seat == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", n);
+    for (int r = 0; r < n && err->code == WM_OK; r++) {
+        rank[r].host = "here";
+        recommend(topo, r, n, &seat[r], &rank[r]);
+    }
+    if (err->code == WM_OK)
+        wm_topology_ranks(stdout, rank, n);
+    free(rank);
+    free(seat);
+    return err->code;
+}
+
+static int show_one(const struct conf *conf, struct wm_err *err)
+{
+    struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
+    struct wm_topo topo = { 0 };
+    if (wm_topo_discover(&request, &topo, err) != WM_OK)
+        return err->code;
+    if (conf->gids)
+        wm_topology_gids(stdout, &topo);
+    else if (conf->form == FORM_DOT)
+        wm_topology_dot(stdout, &topo, topo.machine[0] != '\0' ? topo.machine : "node");
+    else if (conf->form == FORM_JSON) {
+        json_t *topology = as_survey(&topo);
+        print_json(topology, err);
+        json_decref(topology);
+    } else {
+        wm_topology_text(stdout, &topo);
+        if (conf->ranks > 0)
+            show_ranks_of_one(&topo, (int)conf->ranks, err);
+    }
+    wm_topo_free(&topo);
+    return err->code;
+}
+
+/* ---- all nodes of a launch; rank 0 prints ---- */
+
+static void names_of(const struct wm_survey *survey, int kind, char *text, size_t bytes)
+{
+    json_t *hosts = json_object_get(json_array_get(json_object_get(survey->topology, "kinds"), (size_t)kind), "hosts");
+    size_t used = 0;
+    for (size_t i = 0; i < json_array_size(hosts) && used < bytes; i++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", i > 0 ? ", " : "",
+                                 json_string_value(json_array_get(hosts, i)));
+}
+
+static int locals_on(const struct wm_world *world, int host)
+{
+    int n = 0;
+    for (int r = 0; r < world->size; r++)
+        n += world->places[r].host_index == host;
+    return n;
+}
+
+static int show_ranks(const struct wm_world *world, const struct wm_survey *survey, struct wm_err *err)
+{
+    struct wm_topology_rank *rank = calloc((size_t)world->size, sizeof(*rank));
+    struct wm_bind_seat *seat = calloc((size_t)world->size, sizeof(*seat));
+    if (rank == NULL || seat == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", world->size);
+    for (int r = 0; r < world->size && err->code == WM_OK; r++) {
+        const struct wm_place *p = &world->places[r];
+        rank[r].host = p->host;
+        rank[r].seat.host = p->host_index;
+        recommend(survey->seat[r].topo, p->local_rank, locals_on(world, p->host_index), &seat[r], &rank[r]);
+    }
+    if (err->code == WM_OK)
+        wm_topology_ranks(stdout, rank, world->size);
+    free(rank);
+    free(seat);
+    return err->code;
+}
+
+static int show_all(const struct conf *conf, const struct wm_world *world, const struct wm_survey *survey,
+                    struct wm_err *err)
+{
+    char hosts[1000] = "";
+    if (conf->form == FORM_JSON)
+        return print_json(survey->topology, err);
+    for (int k = 0; k < survey->n_kinds; k++) {
+        names_of(survey, k, hosts, sizeof(hosts));
+        if (conf->form == FORM_DOT) {
+            wm_topology_dot(stdout, &survey->kind[k], hosts);
+            continue;
+        }
+        printf("%s%s\n", k > 0 ? "\n" : "", hosts);
+        wm_topology_text(stdout, &survey->kind[k]);
+    }
+    return conf->form == FORM_TEXT ? show_ranks(world, survey, err) : WM_OK;
+}
+
+static int look_together(const struct conf *conf, const struct wm_world *world, struct wm_err *err)
+{
+    struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
+    struct wm_survey survey;
+    if (conf->gids)
+        wm_fail(err, WM_EUSAGE, "", 0, "--gids shows one node's addresses: run it without a launcher there");
+    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && wm_survey(world, &request, NULL, &survey, err) == WM_OK) {
+        if (world->rank == 0)
+            show_all(conf, world, &survey, err);
+        wm_survey_free(&survey);
+    }
+    return err->code;
+}
+
+static int together(const struct wm_launch *launch, const struct conf *conf, int *argc, char ***argv,
+                    struct wm_err *err)
+{
+    struct wm_err opened = { .rank = -1 };
+    struct wm_world *world;
+    if (wm_world_open(argc, argv, launch, &world, &opened) != WM_OK)
+        return wm_cli_fail(&opened);
+    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && !conf->help)
+        look_together(conf, world, err);
+    if (world->rank == 0) {
+        if (conf->help)
+            print_options(stdout, WM_HELP_TEXT);
+        err->rank = -1;
+        wm_cli_fail(err);
+        fflush(stdout);
+        fflush(stderr);
+    }
+    int status = wm_exit_status(err->code);
+    wm_world_barrier(world, WM_SLEEP, &opened);
+    wm_world_close(world);
+    return status;
+}
+
+static int topo_main(int argc, char **argv)
+{
+    struct conf conf = { 0 };
+    struct wm_option_group group = { .title = "Options of topo", .rows = rows, .conf = &conf };
+    struct wm_err err = { .rank = -1 };
+    struct wm_launch launch;
+    int status;
+    wm_launch_read(&launch);
+    parse(&group, argc, argv, &err);
+    if (launch.launched) {
+        status = together(&launch, &conf, &argc, &argv, &err);
+    } else {
+        if (err.code == WM_OK && conf.help)
+            print_options(stdout, WM_HELP_TEXT);
+        else if (err.code == WM_OK)
+            show_one(&conf, &err);
+        status = wm_cli_fail(&err);
+    }
+    wm_options_free(&group, 1);
+    return status;
+}
+
+const struct wm_command wm_command_topo = {
+    .name = "topo",
+    .arguments = "[options]",
+    .summary = "what this machine is made of: GPUs, cards, links, distances; under mpirun: all nodes, and the ways "
+               "between ranks",
+    .ranks = true,
+    .main = topo_main,
+    .options = print_options,
+};

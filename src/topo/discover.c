@@ -1,0 +1,203 @@
+/* A machine's topology from its parts: hwloc or a file, then sysfs, then NVML. */
+#include "src/topo/discover.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { XML_BYTES = 64 << 20 };
+
+/* --- memory --- */
+
+bool wm_topo_grow(void *array_pointer, int count, size_t element_bytes)
+{
+    char *array;
+    memcpy(&array, array_pointer, sizeof(array));
+    if ((count & (count - 1)) == 0) { /* 0, or a power of two: full */
+        char *larger = realloc(array, (count > 0 ? 2 * (size_t)count : 1) * element_bytes);
+        if (larger == NULL)
+            return false;
+        memcpy(array_pointer, &larger, sizeof(larger));
+        array = larger;
+    }
+    memset(array + (size_t)count * element_bytes, 0, element_bytes);
+    return true;
+}
+
+void wm_topo_free(struct wm_topo *topo)
+{
+    for (int i = 0; i < topo->n_rdma; i++) {
+        for (int p = 0; p < topo->rdma[i].n_ports; p++)
+            free(topo->rdma[i].port[p].gid);
+        free(topo->rdma[i].port);
+    }
+    free(topo->numa);
+    free(topo->core);
+    free(topo->pci);
+    free(topo->gpu);
+    free(topo->nvlink);
+    free(topo->rdma);
+    free(topo->netif);
+    free(topo->note);
+    *topo = (struct wm_topo){ 0 };
+}
+
+/* --- files of XML --- */
+
+static int read_whole(const char *path, FILE *file, char **text, size_t *bytes, struct wm_err *err)
+{
+    struct stat status;
+    if (fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s is a folder; a topology file is needed", path);
+    *text = malloc(XML_BYTES + 1); /* only what is read becomes memory */
+    if (*text == NULL)
+        return wm_fail(err, WM_ENOMEM, "malloc", 0, "topology file %s", path);
+    *bytes = fread(*text, 1, XML_BYTES + 1, file);
+    if (ferror(file))
+        return wm_fail_errno(err, "fread", "read topology file %s", path);
+    if (*bytes > XML_BYTES)
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s is larger than %d MiB: no topology file", path, XML_BYTES >> 20);
+    (*text)[*bytes] = '\0';
+    if (memchr(*text, '\0', *bytes) != NULL)
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s holds zero bytes: no XML in UTF-8", path);
+    return WM_OK;
+}
+
+int wm_topo_load_file(const char *path, char **text, size_t *bytes, struct wm_err *err)
+{
+    *text = NULL;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return wm_fail(err, WM_EABSENT, "fopen", errno, "no topology file %s: %s", path, strerror(errno));
+    int rc = read_whole(path, file, text, bytes, err);
+    fclose(file);
+    if (rc != WM_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return rc;
+}
+
+/* Name of a document's first element, behind prolog, comments and document type; "" = there is none. */
+static void root_element(const char *text, char *name, size_t bytes)
+{
+    size_t n = 0;
+    name[0] = '\0';
+    while ((text = strchr(text, '<')) != NULL && (text[1] == '?' || text[1] == '!')) {
+        const char *end = strncmp(text, "<!--", 4) == 0 ? "-->" : ">";
+        text = strstr(text + 1, end);
+        if (text == NULL)
+            return;
+    }
+    if (text == NULL)
+        return;
+    for (text++; n + 1 < bytes && (isalnum((unsigned char)*text) || strchr("_-:.", *text) != NULL) && *text != '\0';
+         n++)
+        name[n] = *text++;
+    name[n] = '\0';
+}
+
+static int kind_of(const char *xml, const struct wm_topo_xml_kind **kind, struct wm_err *err)
+{
+    char *text, name[32];
+    size_t bytes;
+    int rc = wm_topo_load_file(xml, &text, &bytes, err);
+    if (rc != WM_OK)
+        return rc;
+    root_element(text, name, sizeof(name));
+    free(text);
+    for (*kind = wm_topo_xml_kinds; (*kind)->root != NULL; ++*kind)
+        if (strcmp((*kind)->root, name) == 0)
+            return WM_OK;
+    return wm_fail(err, WM_EUSAGE, "", 0,
+                   "%s begins with <%s>: it is neither hwloc's topology file (<topology>) nor NCCL's (<system>)", xml,
+                   name);
+}
+
+/* "files below DIR"; of a long path its end. */
+static void set_source(struct wm_topo *topo, const char *kind, const char *path)
+{
+    size_t room = sizeof(topo->source) - strlen(kind) - sizeof(" "), n = strlen(path);
+    const char *dots = n > room ? "..." : "", *end = n > room ? path + n - room + strlen(dots) : path;
+    snprintf(topo->source, sizeof(topo->source), "%s %s%.*s", kind, dots, (int)room, end);
+}
+
+static int read_xml(struct wm_tree *tree, const char *xml, struct wm_topo *topo, struct wm_err *err)
+{
+    const struct wm_topo_xml_kind *kind = NULL;
+    int rc = kind_of(xml, &kind, err);
+    if (rc != WM_OK)
+        return rc;
+    if (kind->missing != NULL)
+        return wm_fail(err, WM_EUNSUP, "", 0, "%s: reading %s needs %s, which was not built in", xml, kind->title,
+                       kind->missing);
+    set_source(topo, kind->title, xml);
+    return kind->read(tree, xml, topo, err);
+}
+
+/* --- the parts in their order --- */
+
+static int read_base(const struct wm_topo_request *request, struct wm_tree *tree, struct wm_topo *topo,
+                     struct wm_err *err)
+{
+    if (request->xml != NULL)
+        return read_xml(tree, request->xml, topo, err);
+    if (wm_tree_is_here(tree))
+        snprintf(topo->source, sizeof(topo->source), "this machine");
+    else
+        set_source(topo, "files below", tree->root);
+    return wm_topo_read_hwloc(tree, NULL, topo, err);
+}
+
+static int find_gpus(struct wm_tree *tree, struct wm_topo *topo, struct wm_err *err)
+{
+    (void)tree;
+    return wm_topo_find_gpus(topo, err);
+}
+
+static int read_tree(struct wm_tree *tree, struct wm_topo *topo, struct wm_err *err)
+{
+    static int (*const parts[])(struct wm_tree *, struct wm_topo *, struct wm_err *) = {
+        wm_topo_read_pci, /* before GPUs: says which functions are virtual */
+        find_gpus,        wm_topo_read_rdma, wm_topo_read_netifs, wm_topo_read_nvml,
+    };
+    int rc = WM_OK;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && rc == WM_OK; i++)
+        rc = parts[i](tree, topo, err);
+    if (topo->machine[0] == '\0')
+        wm_tree_text(tree, topo->machine, sizeof(topo->machine), "sys/class/dmi/id/product_name");
+    return rc;
+}
+
+/* The notes become the topology's. */
+static void hand_over_notes(struct wm_tree *tree, struct wm_topo *topo)
+{
+    topo->note = tree->notes;
+    topo->n_notes = tree->n_notes;
+    topo->notes_left_out = tree->notes_left_out;
+    tree->notes = NULL;
+    tree->n_notes = 0;
+}
+
+int wm_topo_discover(const struct wm_topo_request *request, struct wm_topo *out, struct wm_err *err)
+{
+    struct wm_tree tree;
+    struct wm_topo topo = { 0 };
+    *out = (struct wm_topo){ 0 };
+    int rc = wm_tree_open(request->sysfs_root != NULL ? request->sysfs_root : "/", &tree, err);
+    if (rc != WM_OK)
+        return rc;
+    rc = read_base(request, &tree, &topo, err);
+    if (rc == WM_OK && (request->xml == NULL || request->sysfs_root != NULL))
+        rc = read_tree(&tree, &topo, err);
+    hand_over_notes(&tree, &topo);
+    wm_tree_close(&tree);
+    if (rc == WM_OK)
+        *out = topo;
+    else
+        wm_topo_free(&topo);
+    return rc;
+}

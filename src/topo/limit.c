@@ -1,0 +1,529 @@
+#include "src/topo/limit.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/core/units.h"
+
+const char *const wm_limit_kind_names[WM_LIMIT_KINDS + 1] = { "", "link", "measured", "estimate", NULL };
+
+static void say(struct wm_limit *out, enum wm_limit_kind kind, double bytes_per_s, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void say(struct wm_limit *out, enum wm_limit_kind kind, double bytes_per_s, const char *format, ...)
+{
+    char text[sizeof(out->source)]; /* what is said may quote out's own words */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    *out = (struct wm_limit){ .kind = kind, .bytes_per_s = bytes_per_s };
+    memcpy(out->source, text, sizeof(text));
+}
+
+/* The narrower of both; what is not known does not count. */
+static void narrow(struct wm_limit *out, const struct wm_limit *other)
+{
+    if (other->kind != WM_LIMIT_NONE && (out->kind == WM_LIMIT_NONE || other->bytes_per_s < out->bytes_per_s))
+        *out = *other;
+}
+
+/* ---- PCI ---- */
+
+enum { USUAL_PAYLOAD = 256, PACKET = 20, FLIT_PACKET = 12 }; /* bytes; the last two are what a packet adds at least */
+
+static double packed(int payload_bytes, int added)
+{
+    const double payload = payload_bytes > 0 ? payload_bytes : USUAL_PAYLOAD;
+    return payload / (payload + added);
+}
+
+double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes)
+{
+    if (!(gt_per_s > 0) || width <= 0)
+        return 0;
+    double raw = gt_per_s * 1e9 / 8 * width;
+    if (gt_per_s >= 64)
+        return raw * 236 / 256 * packed(payload_bytes, FLIT_PACKET);
+    return raw * (gt_per_s > 5 ? 128.0 / 130 : 0.8) * packed(payload_bytes, PACKET);
+}
+
+static double link_bytes_per_s(const struct wm_topo_pci *pci, const struct wm_pci_link *link)
+{
+    double rate = wm_pci_bytes_per_s(link->gt_per_s, link->width, pci->payload_bytes);
+    return rate > 0 ? rate : link->bytes_per_s * packed(pci->payload_bytes, PACKET);
+}
+
+/* "PCIe 5.0 x16" of 32 GT/s and 16 lanes. */
+static const char *link_name(double gt_per_s, int width, char text[32])
+{
+    static const double rates[] = { 2.5, 5, 8, 16, 32, 64, 128 };
+    for (int k = 0; k < 7; k++)
+        if (gt_per_s < 1.1 * rates[k]) {
+            snprintf(text, 32, "PCIe %d.0 x%d", k + 1, width);
+            return text;
+        }
+    snprintf(text, 32, "PCIe %.3g GT/s x%d", gt_per_s, width);
+    return text;
+}
+
+/* A parent stands before its children; anything else would be a loop. */
+static int parent_of(const struct wm_topo *topo, int pci)
+{
+    int parent = topo->pci[pci].parent;
+    return parent < pci ? parent : -1;
+}
+
+static bool is_above(const struct wm_topo *topo, int bridge, int pci)
+{
+    while (pci > bridge)
+        pci = parent_of(topo, pci);
+    return pci == bridge;
+}
+
+static int common_bridge(const struct wm_topo *topo, int a, int b)
+{
+    int bridge = a;
+    while (bridge >= 0 && !is_above(topo, bridge, b))
+        bridge = parent_of(topo, bridge);
+    return bridge;
+}
+
+static bool redirected(const struct wm_topo *topo, int pci, int top)
+{
+    for (int p = pci; p >= 0 && p != top; p = parent_of(topo, p))
+        if (topo->pci[p].acs == WM_ACS_REDIRECTS)
+            return true;
+    return false;
+}
+
+/* Where the way from a device to another leaves the device's branch: a bridge, or -1 for the host. */
+static int turning_point(const struct wm_topo *topo, int pci, int other)
+{
+    int top = other >= 0 ? common_bridge(topo, pci, other) : -1;
+    return redirected(topo, pci, top) || redirected(topo, other, top) ? -1 : top;
+}
+
+static bool is_gpu(const struct wm_topo_pci *pci)
+{
+    return pci->class_id >> 16 == 0x03;
+}
+
+/* The narrowest link of a way. */
+struct way {
+    double bytes_per_s; /* 0 = none is known */
+    int pci;            /* whose link it is */
+    struct wm_pci_link link;
+};
+
+/* @param sleeps  a link that slows down while it idles: the speed that it can have counts */
+static void cross(const struct wm_topo *topo, int pci, bool sleeps, struct way *way)
+{
+    struct wm_pci_link link = topo->pci[pci].link;
+    if (sleeps && link.max_gt_per_s > link.gt_per_s)
+        link.gt_per_s = link.max_gt_per_s;
+    double rate = link_bytes_per_s(&topo->pci[pci], &link);
+    if (rate > 0 && (!(way->bytes_per_s > 0) || rate < way->bytes_per_s))
+        *way = (struct way){ rate, pci, link };
+}
+
+/* From a device up to the bridge `top`, which is not crossed. The device and the port above it are the two ends of one
+ * link. */
+static struct way way_up(const struct wm_topo *topo, int pci, int top)
+{
+    struct way way = { .pci = -1 };
+    const int port = pci < 0 ? -1 : parent_of(topo, pci);
+    for (int p = pci; p >= 0 && p != top; p = parent_of(topo, p))
+        cross(topo, p, is_gpu(&topo->pci[pci]) && (p == pci || p == port), &way);
+    return way;
+}
+
+static struct way way_between(const struct wm_topo *topo, int pci, int other)
+{
+    return way_up(topo, pci, pci >= 0 ? turning_point(topo, pci, other) : -1);
+}
+
+static const char *way_name(const struct way *way, char text[32])
+{
+    if (way->link.gt_per_s > 0 && way->link.width > 0)
+        return link_name(way->link.gt_per_s, way->link.width, text);
+    snprintf(text, 32, "a PCI link of %.3g GB/s", way->link.bytes_per_s * 1e-9);
+    return text;
+}
+
+/* @param whose  "GPU 3: ", or "" */
+static void say_way(const struct wm_topo *topo, const struct way *way, const char *whose, struct wm_limit *out)
+{
+    char name[32], best[32], can[64] = "";
+    if (!(way->bytes_per_s > 0)) {
+        say(out, WM_LIMIT_NONE, 0, "%sthe speed of its PCI link is not known", whose);
+        return;
+    }
+    if (way->link.max_width > way->link.width || way->link.max_gt_per_s > way->link.gt_per_s)
+        snprintf(can, sizeof(can), ", which can be %s",
+                 link_name(way->link.max_gt_per_s, way->link.max_width, best) + sizeof("PCIe"));
+    say(out, WM_LIMIT_LINK, way->bytes_per_s, "%s%s at %.15s%s", whose, way_name(way, name),
+        topo->pci[way->pci].address, can);
+}
+
+void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out)
+{
+    struct way way = way_between(topo, pci, other);
+    say_way(topo, &way, "", out);
+}
+
+/* ---- cards ---- */
+
+/* "400 Gb/sec (4X NDR)" as its one port says it, else "800 Gb/s". */
+static void rate_text(const struct wm_topo *topo, const struct wm_topo_nic *nic, char text[48])
+{
+    const struct wm_topo_rdma *rdma = nic->rdma >= 0 ? &topo->rdma[nic->rdma] : NULL;
+    if (rdma != NULL && rdma->n_ports == 1 && rdma->port[0].rate[0] != '\0')
+        snprintf(text, 48, "%s", rdma->port[0].rate);
+    else
+        snprintf(text, 48, "%.4g Gb/s", nic->bytes_per_s * 8e-9);
+}
+
+/* A card and its PCI way to the host, or to another device. */
+static void card_limit(const struct wm_topo *topo, const struct wm_topo_nic *nic, int other, struct wm_limit *out)
+{
+    char rate[48], name[32], whose[40];
+    struct way way = way_between(topo, nic->pci, other);
+    rate_text(topo, nic, rate);
+    if (nic->virtual_device)
+        say(out, WM_LIMIT_NONE, 0, "%.31s has no hardware of its own", nic->name);
+    else if (!nic->up)
+        say(out, WM_LIMIT_NONE, 0, "%.31s is down", nic->name);
+    else if (!(nic->bytes_per_s > 0))
+        say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", nic->name);
+    else if (!(way.bytes_per_s > 0))
+        say(out, WM_LIMIT_LINK, nic->bytes_per_s, "%.31s: %s", nic->name, rate);
+    else if (way.bytes_per_s >= nic->bytes_per_s)
+        say(out, WM_LIMIT_LINK, nic->bytes_per_s, "%.31s: %s; %s allows more", nic->name, rate, way_name(&way, name));
+    else {
+        snprintf(whose, sizeof(whose), "%.31s: ", nic->name);
+        say_way(topo, &way, whose, out);
+        say(out, WM_LIMIT_LINK, way.bytes_per_s, "%.140s; %s would allow more", out->source, rate);
+    }
+}
+
+void wm_limit_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, struct wm_limit *out)
+{
+    card_limit(topo, nic, -1, out);
+}
+
+/* All cards of a host; the caller frees. NULL: there are none, or no memory. */
+static struct wm_topo_nic *cards_of(const struct wm_topo *topo, int *n)
+{
+    *n = wm_topo_nics(topo, NULL, 0);
+    struct wm_topo_nic *nic = calloc((size_t)*n + 1, sizeof(*nic));
+    *n = nic != NULL ? wm_topo_nics(topo, nic, *n) : 0;
+    return nic;
+}
+
+/* The card that the seat names. */
+static bool card_of(const struct wm_seat *seat, struct wm_topo_nic *out)
+{
+    int n = 0;
+    struct wm_topo_nic *nic = seat->nic >= 0 ? cards_of(seat->topo, &n) : NULL;
+    bool found = seat->nic >= 0 && seat->nic < n;
+    if (found)
+        *out = nic[seat->nic];
+    free(nic);
+    return found;
+}
+
+/* Functions of one device share its link: the first of them stands for all. */
+static int first_function(const struct wm_topo *topo, int pci)
+{
+    const char *address = topo->pci[pci].address;
+    size_t device = strcspn(address, ".");
+    int first = pci;
+    for (int p = pci - 1; p >= 0 && address[device] != '\0' && topo->pci[p].parent == topo->pci[pci].parent; p--)
+        if (strncmp(topo->pci[p].address, address, device + 1) == 0)
+            first = p;
+    return first;
+}
+
+/* From the cards up to the host: each link passes on what comes from below, at most what it can. */
+static double carried_to_host(const struct wm_topo *topo, double *carried)
+{
+    double sum = 0;
+    for (int p = topo->n_pci - 1; p >= 0; p--) {
+        double link = link_bytes_per_s(&topo->pci[p], &topo->pci[p].link);
+        int first = first_function(topo, p), up = first != p ? first : parent_of(topo, p);
+        if (link > 0 && carried[p] > link)
+            carried[p] = link;
+        if (up >= 0)
+            carried[up] += carried[p];
+        else
+            sum += carried[p];
+    }
+    return sum;
+}
+
+/* The physical cards that are up. */
+struct together {
+    int n;                           /* of known speed */
+    const struct wm_topo_nic *first; /* of these */
+    const struct wm_topo_nic *other; /* of unknown speed; NULL = none */
+    double ports_bytes_per_s;        /* what their ports have */
+    double host_bytes_per_s;         /* and what gets to the host of it */
+};
+
+static struct together add_cards(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n)
+{
+    struct together all = { 0 };
+    double *carried = calloc((size_t)topo->n_pci + 1, sizeof(*carried));
+    for (int i = 0; carried != NULL && i < n; i++) {
+        if (nic[i].virtual_device || !nic[i].up)
+            continue;
+        if (!(nic[i].bytes_per_s > 0)) {
+            all.other = &nic[i];
+            continue;
+        }
+        if (all.n++ == 0)
+            all.first = &nic[i];
+        all.ports_bytes_per_s += nic[i].bytes_per_s;
+        if (nic[i].pci >= 0)
+            carried[nic[i].pci] += nic[i].bytes_per_s;
+        else
+            all.host_bytes_per_s += nic[i].bytes_per_s;
+    }
+    if (carried != NULL)
+        all.host_bytes_per_s += carried_to_host(topo, carried);
+    free(carried);
+    return all;
+}
+
+static void say_together(const struct wm_topo *topo, const struct together *all, double bytes_per_s,
+                         struct wm_limit *out)
+{
+    char rate[48], others[24] = "", but[80] = "";
+    rate_text(topo, all->first, rate);
+    if (all->n > 1)
+        snprintf(others, sizeof(others), " and %d more", all->n - 1);
+    if (all->other != NULL)
+        snprintf(but, sizeof(but), ", without %.31s of unknown speed", all->other->name);
+    else if (bytes_per_s < 0.999 * all->ports_bytes_per_s)
+        snprintf(but, sizeof(but), "; their PCI links allow less than their ports");
+    say(out, all->other != NULL ? WM_LIMIT_ESTIMATE : WM_LIMIT_LINK, bytes_per_s, "%.31s (%s)%s together%s",
+        all->first->name, rate, others, but);
+}
+
+/* @param to_host  through the PCI links between cards and host; false: what the ports have */
+static void all_cards_limit(const struct wm_topo *topo, bool to_host, struct wm_limit *out)
+{
+    int n;
+    struct wm_topo_nic *nic = cards_of(topo, &n);
+    struct together all = add_cards(topo, nic, n);
+    if (all.n == 0 && all.other != NULL)
+        say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", all.other->name);
+    else if (all.n == 0)
+        say(out, WM_LIMIT_NONE, 0, "no card with hardware of its own is up");
+    else if (all.n == 1 && all.other == NULL && to_host)
+        wm_limit_nic(topo, all.first, out);
+    else
+        say_together(topo, &all, to_host ? all.host_bytes_per_s : all.ports_bytes_per_s, out);
+    free(nic);
+}
+
+void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out)
+{
+    struct wm_topo_nic nic;
+    if (seat->topo == NULL)
+        say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", seat->host);
+    else if (card_of(seat, &nic))
+        wm_limit_nic(seat->topo, &nic, out);
+    else
+        all_cards_limit(seat->topo, true, out);
+}
+
+/* ---- pairs ---- */
+
+static int gpu_pci(const struct wm_seat *seat)
+{
+    return seat->topo->gpu[seat->gpu].pci;
+}
+
+static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *b, int links, struct wm_limit *out)
+{
+    double each = a->nvlink_bytes_per_s < b->nvlink_bytes_per_s ? a->nvlink_bytes_per_s : b->nvlink_bytes_per_s;
+    if (links <= 0)
+        return false;
+    if (each > 0)
+        say(out, WM_LIMIT_LINK, links * each, "NVLink, %d link%s of %.3f GB/s", links, links == 1 ? "" : "s",
+            each * 1e-9);
+    else
+        say(out, WM_LIMIT_NONE, 0, "the speed of NVLinks is not known");
+    return true;
+}
+
+static void between_gpus(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
+{
+    const struct wm_topo *topo = a->topo;
+    const struct wm_topo_gpu *gpu = topo->gpu;
+    const bool direct = road == WM_ROAD_DIRECT;
+    struct wm_limit other;
+    if (a->gpu == b->gpu) {
+        say(out, WM_LIMIT_NONE, 0, "both ranks use GPU %d: no link between them", a->gpu);
+        return;
+    }
+    if (direct && nvlink_limit(&gpu[a->gpu], &gpu[b->gpu], wm_topo_nvlinks(topo, a->gpu, b->gpu), out))
+        return;
+    wm_limit_pci(topo, gpu_pci(a), direct ? gpu_pci(b) : -1, out);
+    wm_limit_pci(topo, gpu_pci(b), direct ? gpu_pci(a) : -1, &other);
+    narrow(out, &other);
+}
+
+static void within_host(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
+{
+    if (a->gpu < 0 && b->gpu < 0)
+        say(out, WM_LIMIT_NONE, 0, "host memory of one host: no link between the ranks");
+    else if (a->gpu >= 0 && b->gpu >= 0)
+        between_gpus(a, b, road, out);
+    else
+        wm_limit_pci(a->topo, gpu_pci(a->gpu >= 0 ? a : b), -1, out);
+}
+
+/* From a GPU to its card and out; staged, to the host's memory and from there. */
+static void gpu_side(const struct wm_seat *seat, enum wm_road road, struct wm_limit *out)
+{
+    const int gpu = gpu_pci(seat);
+    struct wm_topo_nic nic;
+    struct wm_limit limit;
+    struct way way;
+    char whose[24];
+    if (road == WM_ROAD_STAGED) {
+        wm_limit_cards(seat, out);
+        way = way_between(seat->topo, gpu, -1);
+    } else if (card_of(seat, &nic)) {
+        card_limit(seat->topo, &nic, gpu, out);
+        way = way_between(seat->topo, gpu, nic.pci);
+    } else { /* whichever card it is, it is behind the GPU's own link */
+        all_cards_limit(seat->topo, false, out);
+        way = way_up(seat->topo, gpu, gpu < 0 ? -1 : parent_of(seat->topo, gpu));
+    }
+    snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
+    say_way(seat->topo, &way, whose, &limit);
+    if (out->kind != WM_LIMIT_NONE) /* that a card has no known limit is the better reason to have none */
+        narrow(out, &limit);
+}
+
+static void side_limit(const struct wm_seat *seat, enum wm_road road, struct wm_limit *out)
+{
+    if (seat->topo == NULL || seat->gpu < 0)
+        wm_limit_cards(seat, out);
+    else
+        gpu_side(seat, road, out);
+}
+
+/* Links of two GPUs into one domain of NVLink that spans hosts; 0 = they are not in one. */
+static int domain_links(const struct wm_seat *a, const struct wm_seat *b)
+{
+    if (a->topo == NULL || b->topo == NULL || a->gpu < 0 || b->gpu < 0)
+        return 0;
+    const struct wm_topo_gpu *from = &a->topo->gpu[a->gpu], *to = &b->topo->gpu[b->gpu];
+    if (from->nvlink_domain[0] == '\0' || strcmp(from->nvlink_domain, to->nvlink_domain) != 0)
+        return 0;
+    return from->nvlinks < to->nvlinks ? from->nvlinks : to->nvlinks;
+}
+
+static void between_hosts(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
+{
+    struct wm_limit other;
+    int links = road == WM_ROAD_DIRECT ? domain_links(a, b) : 0;
+    if (links > 0 && nvlink_limit(&a->topo->gpu[a->gpu], &b->topo->gpu[b->gpu], links, out))
+        return;
+    side_limit(a, road, out);
+    side_limit(b, road, &other);
+    narrow(out, &other);
+}
+
+void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
+{
+    if (a->host != b->host)
+        between_hosts(a, b, road, out);
+    else if (a->topo == NULL && (a->gpu >= 0 || b->gpu >= 0))
+        say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", a->host);
+    else
+        within_host(a, b, road, out);
+}
+
+/* ---- in words ---- */
+
+static void describe_card(const struct wm_seat *seat, char *text, size_t bytes)
+{
+    static const char *const names[WM_FABRICS] = {
+        [WM_FABRIC_IB] = "InfiniBand", [WM_FABRIC_ROCE] = "RoCE",     [WM_FABRIC_IWARP] = "iWARP",
+        [WM_FABRIC_EFA] = "EFA",       [WM_FABRIC_OPA] = "Omni-Path", [WM_FABRIC_CXI] = "Slingshot",
+        [WM_FABRIC_TCP] = "Ethernet"
+    };
+    struct wm_topo_nic nic;
+    char speed[32] = "";
+    if (!card_of(seat, &nic)) {
+        struct wm_limit all;
+        all_cards_limit(seat->topo, true, &all);
+        snprintf(text, bytes, "%s", all.source);
+        return;
+    }
+    if (nic.bytes_per_s > 0)
+        snprintf(speed, sizeof(speed), " %.4g Gb/s", nic.bytes_per_s * 8e-9);
+    snprintf(text, bytes, "%s%s, %s%s", nic.name, nic.up ? "" : " (down)",
+             names[nic.fabric] != NULL ? names[nic.fabric] : wm_fabric_names[nic.fabric], speed);
+}
+
+static void describe_side(const struct wm_seat *seat, enum wm_road road, char *text, size_t bytes)
+{
+    char card[sizeof(((struct wm_limit *)0)->source)], way[48] = "";
+    struct wm_topo_nic nic;
+    if (seat->topo == NULL) {
+        snprintf(text, bytes, "host %d, whose hardware is not known", seat->host);
+        return;
+    }
+    describe_card(seat, card, sizeof(card));
+    if (seat->gpu >= 0 && road == WM_ROAD_STAGED)
+        snprintf(way, sizeof(way), "host memory, then ");
+    else if (seat->gpu >= 0 && card_of(seat, &nic))
+        snprintf(way, sizeof(way), "%s to ", wm_distance_names[wm_topo_distance(seat->topo, gpu_pci(seat), nic.pci)]);
+    snprintf(text, bytes, "%s%s", way, card);
+}
+
+static void describe_within(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, char *text,
+                            size_t bytes)
+{
+    const bool both = a->gpu >= 0 && b->gpu >= 0;
+    struct wm_limit limit;
+    char rate[WM_TEXT_BYTES], speed[WM_TEXT_BYTES + 2] = "";
+    wm_limit_pair(a, b, road, &limit);
+    int links = both && road == WM_ROAD_DIRECT && a->gpu != b->gpu ? wm_topo_nvlinks(a->topo, a->gpu, b->gpu) : 0;
+    if (limit.kind != WM_LIMIT_NONE)
+        snprintf(speed, sizeof(speed), ": %s", wm_format_rate(rate, limit.bytes_per_s));
+    if (links > 0)
+        snprintf(text, bytes, "NVLink, %d link%s%s", links, links == 1 ? "" : "s", speed);
+    else if (both && a->gpu == b->gpu)
+        snprintf(text, bytes, "GPU %d itself", a->gpu);
+    else if (both && road == WM_ROAD_DIRECT)
+        snprintf(text, bytes, "PCIe, %s%s", wm_distance_names[wm_topo_distance(a->topo, gpu_pci(a), gpu_pci(b))],
+                 speed);
+    else
+        snprintf(text, bytes, "host memory, PCIe to GPU %d%s", a->gpu >= 0 ? a->gpu : b->gpu, speed);
+}
+
+void wm_limit_describe(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, char *text, size_t bytes)
+{
+    char from[260], to[260];
+    if (a->host == b->host && a->gpu < 0 && b->gpu < 0) {
+        snprintf(text, bytes, "host memory");
+    } else if (a->host == b->host && a->topo != NULL) {
+        describe_within(a, b, road, text, bytes);
+    } else if (road == WM_ROAD_DIRECT && domain_links(a, b) > 0) {
+        int links = domain_links(a, b);
+        snprintf(text, bytes, "NVLink across hosts, %d link%s", links, links == 1 ? "" : "s");
+    } else {
+        describe_side(a, road, from, sizeof(from));
+        describe_side(b, road, to, sizeof(to));
+        snprintf(text, bytes, "%s%s%s", from, strcmp(from, to) == 0 ? "" : " -> ", strcmp(from, to) == 0 ? "" : to);
+    }
+}

@@ -1,0 +1,200 @@
+"""topo on this machine, on recorded machines, alone and under mpirun. BLESS=1 writes the golden files anew."""
+import json
+import os
+import shutil
+import subprocess
+
+import jsonschema
+import pytest
+
+from launch import ROOT
+
+BLESS = os.environ.get("BLESS") or os.environ.get("WM_BLESS")
+RECORDED = ROOT / "tests/recorded"
+
+
+@pytest.fixture
+def record(tmp_path):
+    """record(machine, *options) -> folder of a recorded machine, options as tests/recorded/make has them."""
+
+    def make(machine, *changes):
+        folder = tmp_path / "recorded"
+        subprocess.run([RECORDED / "make", machine, folder, *changes], check=True)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def topo(wiremark, start):
+    """topo(*words) -> how it ended, without a launcher."""
+    return lambda *words, **more: start([wiremark, "topo", *words], **more).finish(60)
+
+
+def machines():
+    listed = subprocess.run([RECORDED / "make", "--list"], check=True, stdout=subprocess.PIPE, text=True)
+    return listed.stdout.split()
+
+
+def files():
+    return sorted(path.name for path in RECORDED.glob("*.xml"))
+
+
+def is_golden(name, text):
+    golden = ROOT / f"tests/golden/topo-{name}.txt"
+    if BLESS:
+        golden.write_text(text)
+    assert text == golden.read_text()
+
+
+def kind_of(end):
+    """The one kind of node of a JSON output, validated by the schema of results."""
+    schema = json.loads((ROOT / "reports/schema/wiremark-result-1.schema.json").read_text())
+    document = json.loads(end.stdout)
+    jsonschema.validate(document, {"$ref": "#/$defs/topology", "$defs": schema["$defs"]})
+    assert len(document["kinds"]) == 1
+    return document["kinds"][0]
+
+
+@pytest.mark.parametrize("machine", machines())
+def test_recorded_machine(topo, record, machine):
+    end = topo("--sysfs-root", record(machine), "--ranks", "4")
+    assert end.stderr == "" and end.rc == 0
+    is_golden(machine, end.stdout)
+
+
+@pytest.mark.parametrize("name", files())
+def test_topology_file(topo, name):
+    end = topo("--xml", RECORDED / name)
+    assert end.stderr == "" and end.rc == 0
+    is_golden(name.removesuffix(".xml"), end.stdout)
+
+
+@pytest.mark.parametrize("machine", machines())
+def test_json_is_what_a_result_holds(topo, record, machine):
+    kind = kind_of(topo("--sysfs-root", record(machine), "--format", "json"))
+    assert kind["cores"] == len(kind["core_threads"])
+
+
+def test_gids_of_a_roce_node(topo, record):
+    end = topo("--sysfs-root", record("roce-degraded"), "--gids")
+    assert end.rc == 0
+    is_golden("gids-roce-degraded", end.stdout)
+
+
+def test_no_gids_here(topo, record):
+    end = topo("--sysfs-root", record("plain-vm"), "--gids")
+    assert end.rc == 0 and "no RDMA device here has an address" in end.stdout
+
+
+def test_dot_is_a_graph(topo, record):
+    end = topo("--sysfs-root", record("dgx-h100"), "--format", "dot")
+    assert end.rc == 0 and end.stdout.count("NV18") == 28  # pairs of 8 GPUs
+    lines = end.stdout.splitlines()
+    assert lines[0] == 'graph "DGXH100" {' and lines[-1] == "}"
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tcanon"], input=end.stdout, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_this_machine(topo):
+    end = topo("--format", "json")
+    kind = kind_of(end)
+    assert end.rc == 0 and kind["threads"] >= 1 and kind["source"] == "this machine"
+
+
+# ---- under a launcher
+
+
+def test_all_nodes(mpirun, wiremark):
+    end = mpirun(3, wiremark, "topo")
+    assert end.rc == 0, end.output
+    assert "ranks as --bind auto places them" in end.stdout
+    assert "3 pairs  0-1 0-2 1-2              host memory" in end.stdout
+    assert "processors any" not in end.stdout
+
+
+def test_recorded_machine_under_a_launcher(mpirun, wiremark, record):
+    end = mpirun(3, wiremark, "topo", "--sysfs-root", record("dgx-h100"))
+    assert end.rc == 0, end.output
+    assert "processors 0-17,112-129, GPU 0, card mlx5_0" in end.stdout
+    assert "direct       3 pairs  0-1 0-2 1-2              NVLink, 18 links" in end.stdout
+
+
+def test_result_holds_each_kind_once(mpirun, wiremark, tmp_path, load_result):
+    result = tmp_path / "r.json"
+    end = mpirun(3, wiremark, "run", "latency", "--bytes", "8", "--output", result, "--cell-time", "20ms")
+    assert end.rc == 0, end.output
+    document = load_result(result)
+    assert len(document["topology"]["kinds"]) == 1
+    kind = document["topology"]["kinds"][0]
+    assert kind["hosts"] == [document["world"]["ranks"][0]["host"]] and "notes" not in kind and "source" not in kind
+
+
+def test_bind_auto(mpirun, wiremark, tmp_path, load_result):
+    """Two ranks of two cores or more: apart, also where the launcher put them on one."""
+    result = tmp_path / "r.json"
+    cores = len(os.sched_getaffinity(0))
+    if cores < 2:
+        pytest.skip("one core only")
+    end = mpirun(2, "taskset", "-c", "0", wiremark, "run", "latency", "--bytes", "8", "--bind", "auto", "--output", result,
+                 "--cell-time", "20ms")
+    assert end.rc == 0, end.output
+    first, second = (set(cpus(rank["cpus"])) for rank in load_result(result)["world"]["ranks"])
+    assert first and second and not first & second
+
+
+def test_two_ranks_on_one_core_are_told(mpirun, wiremark, tmp_path, load_result):
+    result = tmp_path / "r.json"
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core only")
+    end = mpirun(2, "taskset", "-c", "0", wiremark, "run", "latency", "--bytes", "8", "--output", result, "--cell-time", "20ms")
+    said = "ranks 0 and 1 share the core of processors 0 while the one of"
+    assert end.rc == 0, end.output
+    assert f"wiremark: warning: {said}" in end.stderr
+    assert [w for w in load_result(result)["world"]["warnings"] if w.startswith(said)]
+
+
+def cpus(text):
+    for run in text.split(","):
+        first, _, last = run.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+# ---- bad input
+
+USAGE = [
+    (["--format", "xml"], 2, "--format"),
+    (["--ranks", "-1"], 2, "--ranks"),
+    (["GPU"], 2, "topo takes options only, and was given 'GPU'"),
+    (["--sysfs-root", "/nowhere"], 3, "/nowhere"),
+    (["--xml", "/nowhere.xml"], 3, "/nowhere.xml"),
+    (["--xml", "/etc/passwd"], 2, "/etc/passwd"),
+]
+
+
+@pytest.mark.parametrize("words, status, said", USAGE)
+def test_bad_input(topo, words, status, said):
+    end = topo(*words)
+    assert end.rc == status and said in end.stderr and end.stdout == "" and end.stderr.count("\n") == 1
+
+
+def test_bad_input_under_a_launcher(mpirun, wiremark):
+    end = mpirun(3, wiremark, "topo", "--gids")
+    assert end.rc == 2 and end.stderr.count("--gids shows one node's addresses") == 1
+
+
+BROKEN = {
+    "empty": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate="],
+    "binary": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate=\x01\x02\x03"],
+    "two rates": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate=400 Gb/sec\n100 Gb/sec"],
+    "oversized": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate=" + "4" * 100000],
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_broken_file_is_absent_and_told(topo, record, how):
+    end = topo("--sysfs-root", record("dgx-h100", *BROKEN[how]), "--format", "json")
+    kind = kind_of(end)
+    port = next(device for device in kind["rdma"] if device["name"] == "mlx5_0")["ports"][0]
+    assert end.rc == 0 and "bytes_per_s" not in port
+    assert any(note["path"].endswith("mlx5_0/ports/1/rate") for note in kind["notes"])

@@ -1,0 +1,752 @@
+/**
+ * Limits against values computed by hand: PCI links, cards, ways between devices, cells of pairs and of collectives.
+ * The machines are structs: what discovery makes of files is tested elsewhere.
+ */
+#include "bench/limit.h"
+#include "collectives/collectives.h"
+#include "p2p/p2p.h"
+#include "src/topo/copy.h"
+#include "tests/unit/check.h"
+
+#include <stdlib.h>
+
+#define TEXT(array, text) snprintf((array), sizeof(array), "%s", (text))
+
+/* ---- PCI links ---- */
+
+static void test_pci(void)
+{
+    static const struct {
+        double gt_per_s;
+        int width, payload_bytes;
+        double want_bytes_per_s;
+    } links[] = {
+        { 2.5, 1, 256, 2.5e9 / 8 * 0.8 * 256 / 276 },
+        { 5, 8, 128, 4e9 * 128 / 148 },
+        { 8, 16, 256, 16e9 * 128 / 130 * 256 / 276 }, /* PCIe 3.0 x16: 14.6 GB/s */
+        { 8, 16, 0, 16e9 * 128 / 130 * 256 / 276 },
+        { 16, 8, 256, 16e9 * 128 / 130 * 256 / 276 }, /* 4.0 x8 is the same */
+        { 16, 16, 512, 32e9 * 128 / 130 * 512 / 532 },
+        { 32, 16, 256, 64e9 * 128 / 130 * 256 / 276 },
+        { 64, 16, 256, 128e9 * 236 / 256 * 256 / 268 }, /* 6.0: flits */
+        { 0, 16, 256, 0 },
+        { 16, 0, 256, 0 },
+    };
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        CHECK_NEAR(wm_pci_bytes_per_s(links[i].gt_per_s, links[i].width, links[i].payload_bytes),
+                   links[i].want_bytes_per_s, 1);
+    CHECK_NEAR(wm_pci_bytes_per_s(8, 16, 256), 14.61e9, 0.01e9);
+    CHECK_NEAR(wm_pci_bytes_per_s(32, 16, 256), 58.45e9, 0.01e9);
+    CHECK_NEAR(wm_pci_bytes_per_s(64, 16, 256), 112.7e9, 0.1e9);
+}
+
+/* ---- a machine: two GPUs and two cards, a switch for each GPU and card ---- */
+
+enum { PORT_A, UP_A, DOWN_GPU_A, GPU_A, DOWN_NIC_A, NIC_A, PORT_B, UP_B, DOWN_GPU_B, GPU_B, DOWN_NIC_B, NIC_B, PCIS };
+
+struct machine {
+    struct wm_topo topo;
+    struct wm_topo_numa numa[2];
+    struct wm_topo_pci pci[PCIS];
+    struct wm_topo_gpu gpu[2];
+    struct wm_topo_rdma rdma[2];
+    struct wm_topo_port port[2];
+    struct wm_topo_nvlink nvlink[2];
+    struct wm_topo_netif netif[2];
+};
+
+static void put_pci(struct machine *m, int at, int parent, const char *address, uint32_t class_id, double gt_per_s)
+{
+    m->pci[at] = (struct wm_topo_pci){
+        .parent = parent,
+        .root = at >= PORT_B,
+        .numa = at >= PORT_B,
+        .class_id = class_id,
+        .bridge = class_id == 0x060400,
+        .link = { gt_per_s, gt_per_s, 16, 16, 0 },
+        .payload_bytes = 256,
+    };
+    TEXT(m->pci[at].address, address);
+}
+
+static void put_side(struct machine *m, int first, const char *const address[6], double gt_per_s)
+{
+    put_pci(m, first, -1, address[0], 0x060400, gt_per_s);
+    put_pci(m, first + UP_A, first, address[1], 0x060400, gt_per_s);
+    put_pci(m, first + DOWN_GPU_A, first + UP_A, address[2], 0x060400, gt_per_s);
+    put_pci(m, first + GPU_A, first + DOWN_GPU_A, address[3], 0x030200, gt_per_s);
+    put_pci(m, first + DOWN_NIC_A, first + UP_A, address[4], 0x060400, gt_per_s);
+    put_pci(m, first + NIC_A, first + DOWN_NIC_A, address[5], 0x020700, gt_per_s);
+}
+
+static void put_card(struct machine *m, int i, const char *name, const char *rate, double bytes_per_s,
+                     enum wm_fabric fabric)
+{
+    m->port[i] = (struct wm_topo_port){ .number = 1, .bytes_per_s = bytes_per_s, .fabric = fabric };
+    TEXT(m->port[i].state, "ACTIVE");
+    TEXT(m->port[i].rate, rate);
+    m->rdma[i] = (struct wm_topo_rdma){ .pci = i == 0 ? NIC_A : NIC_B, .numa = i, .port = &m->port[i], .n_ports = 1 };
+    TEXT(m->rdma[i].name, name);
+}
+
+/* Two sides of a DGX H100: 18 NVLinks a GPU, PCIe 5.0, NDR. */
+static void make_machine(struct machine *m)
+{
+    static const char *const a[] = { "0000:17:01.0", "0000:18:00.0", "0000:19:00.0",
+                                     "0000:1b:00.0", "0000:19:01.0", "0000:1c:00.0" };
+    static const char *const b[] = { "0000:97:01.0", "0000:98:00.0", "0000:99:00.0",
+                                     "0000:9b:00.0", "0000:99:01.0", "0000:9c:00.0" };
+    *m = (struct machine){ 0 };
+    put_side(m, PORT_A, a, 32);
+    put_side(m, PORT_B, b, 32);
+    put_card(m, 0, "mlx5_0", "400 Gb/sec (4X NDR)", 50e9, WM_FABRIC_IB);
+    put_card(m, 1, "mlx5_1", "400 Gb/sec (4X NDR)", 50e9, WM_FABRIC_IB);
+    for (int g = 0; g < 2; g++) {
+        m->gpu[g] = (struct wm_topo_gpu){
+            .pci = g == 0 ? GPU_A : GPU_B, .index = g, .numa = g, .nvlinks = 18, .nvlink_bytes_per_s = 26.562e9
+        };
+        m->nvlink[g] = (struct wm_topo_nvlink){ .from = g, .to = -1, .links = 18 };
+    }
+    m->topo = (struct wm_topo){ .numa = m->numa,
+                                .n_numa = 2,
+                                .pci = m->pci,
+                                .n_pci = PCIS,
+                                .gpu = m->gpu,
+                                .n_gpus = 2,
+                                .rdma = m->rdma,
+                                .n_rdma = 2,
+                                .nvlink = m->nvlink,
+                                .n_nvlinks = 2 };
+}
+
+static struct wm_seat seat(const struct machine *m, int host, int gpu, int nic)
+{
+    return (struct wm_seat){ .topo = &m->topo, .host = host, .gpu = gpu, .nic = nic, .numa = -1 };
+}
+
+static void check_pair(struct wm_seat a, struct wm_seat b, enum wm_road road, double bytes_per_s, const char *source)
+{
+    struct wm_limit limit;
+    wm_limit_pair(&a, &b, road, &limit);
+    CHECK_INT(limit.kind, bytes_per_s > 0 ? WM_LIMIT_LINK : WM_LIMIT_NONE);
+    CHECK_NEAR(limit.bytes_per_s, bytes_per_s, 1e-6 * bytes_per_s);
+    CHECK_TEXT(limit.source, source);
+}
+
+static void check_described(struct wm_seat a, struct wm_seat b, enum wm_road road, const char *want)
+{
+    char text[256];
+    wm_limit_describe(&a, &b, road, text, sizeof(text));
+    CHECK_TEXT(text, want);
+}
+
+static void test_nvlink(void)
+{
+    struct machine m;
+    make_machine(&m);
+    const struct wm_seat a = seat(&m, 0, 0, 0), b = seat(&m, 0, 1, 1);
+    check_pair(a, b, WM_ROAD_DIRECT, 18 * 26.562e9, "NVLink, 18 links of 26.562 GB/s");
+    check_described(a, b, WM_ROAD_DIRECT, "NVLink, 18 links: 478 GB/s");
+    check_pair(a, a, WM_ROAD_DIRECT, 0, "both ranks use GPU 0: no link between them");
+    m.gpu[1].nvlink_bytes_per_s = 0;
+    check_pair(a, b, WM_ROAD_DIRECT, 0, "the speed of NVLinks is not known");
+    m.topo.n_nvlinks = 0;
+    check_pair(a, b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256), "PCIe 5.0 x16 at 0000:1b:00.0");
+    check_described(a, b, WM_ROAD_DIRECT, "PCIe, SYS: 58.4 GB/s");
+    m.pci[PORT_B].link.gt_per_s = 16;
+    check_pair(a, b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(16, 16, 256),
+               "PCIe 4.0 x16 at 0000:97:01.0, which can be 5.0 x16");
+    check_pair(a, seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256), "PCIe 5.0 x16 at 0000:1b:00.0");
+    check_pair(seat(&m, 0, -1, 0), seat(&m, 0, -1, 1), WM_ROAD_DIRECT, 0,
+               "host memory of one host: no link between the ranks");
+}
+
+/* A rack whose GPUs reach other hosts by NVLink: what the card allows is no bound then. */
+static void test_nvlink_domain(void)
+{
+    struct machine m;
+    make_machine(&m);
+    TEXT(m.gpu[0].nvlink_domain, "c0ffee.1");
+    TEXT(m.gpu[1].nvlink_domain, "c0ffee.1");
+    check_pair(seat(&m, 0, 0, 0), seat(&m, 1, 1, 1), WM_ROAD_DIRECT, 18 * 26.562e9, "NVLink, 18 links of 26.562 GB/s");
+    check_described(seat(&m, 0, 0, 0), seat(&m, 1, 1, 1), WM_ROAD_DIRECT, "NVLink across hosts, 18 links");
+    TEXT(m.gpu[1].nvlink_domain, "c0ffee.2");
+    check_pair(seat(&m, 0, 0, 0), seat(&m, 1, 1, 1), WM_ROAD_DIRECT, 50e9,
+               "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more");
+}
+
+static void test_card(void)
+{
+    static const char ndr[] = "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more";
+    struct machine m;
+    make_machine(&m);
+    const struct wm_seat a = seat(&m, 0, -1, 0), b = seat(&m, 1, -1, 0);
+    check_pair(a, b, WM_ROAD_DIRECT, 50e9, ndr);
+    check_described(a, b, WM_ROAD_DIRECT, "mlx5_0, InfiniBand 400 Gb/s");
+    check_described(a, seat(&m, 1, -1, 1), WM_ROAD_DIRECT,
+                    "mlx5_0, InfiniBand 400 Gb/s -> mlx5_1, InfiniBand 400 Gb/s");
+    check_described(a, seat(&m, 0, -1, 0), WM_ROAD_DIRECT, "host memory");
+    /* A link that came up with half of its lanes is narrower than the card. */
+    m.pci[NIC_A].link = (struct wm_pci_link){ 32, 32, 8, 16, 0 };
+    check_pair(a, b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 8, 256),
+               "mlx5_0: PCIe 5.0 x8 at 0000:1c:00.0, which can be 5.0 x16; 400 Gb/sec (4X NDR) would allow more");
+    /* What hwloc's XML has: a product without speed and lanes. */
+    m.pci[NIC_A].link = (struct wm_pci_link){ .bytes_per_s = 15.753846e9 };
+    check_pair(a, b, WM_ROAD_DIRECT, 15.753846e9 * 256 / 276,
+               "mlx5_0: a PCI link of 15.8 GB/s at 0000:1c:00.0; 400 Gb/sec (4X NDR) would allow more");
+    for (int i = 0; i < PCIS; i++)
+        m.pci[i].link = (struct wm_pci_link){ 0 };
+    check_pair(a, b, WM_ROAD_DIRECT, 50e9, "mlx5_0: 400 Gb/sec (4X NDR)");
+}
+
+/* One of the two sides differs; the narrower one counts. */
+static void test_sides(void)
+{
+    struct machine wide, narrow;
+    make_machine(&wide);
+    make_machine(&narrow);
+    put_card(&narrow, 0, "rdmap16s27", "100 Gb/sec (4X EDR)", 12.5e9, WM_FABRIC_EFA);
+    check_pair(seat(&wide, 0, -1, 0), seat(&narrow, 1, -1, 0), WM_ROAD_DIRECT, 12.5e9,
+               "rdmap16s27: 100 Gb/sec (4X EDR); PCIe 5.0 x16 allows more");
+    put_card(&narrow, 0, "rdmap16s27", "200 Gb/sec (4X HDR)", 25e9, WM_FABRIC_EFA);
+    check_pair(seat(&narrow, 1, -1, 0), seat(&wide, 0, -1, 0), WM_ROAD_DIRECT, 25e9,
+               "rdmap16s27: 200 Gb/sec (4X HDR); PCIe 5.0 x16 allows more");
+    check_described(seat(&narrow, 1, 0, 0), seat(&wide, 0, 0, 0), WM_ROAD_DIRECT,
+                    "PIX to rdmap16s27, EFA 200 Gb/s -> PIX to mlx5_0, InfiniBand 400 Gb/s");
+    struct wm_seat unknown = { .host = 1, .gpu = -1, .nic = -1 };
+    check_pair(seat(&wide, 0, -1, 0), unknown, WM_ROAD_DIRECT, 50e9,
+               "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more");
+    struct wm_seat nowhere = { .host = 0, .gpu = -1, .nic = -1 };
+    check_pair(nowhere, unknown, WM_ROAD_DIRECT, 0, "the hardware of host 0 is not known");
+}
+
+static void test_no_bound(void)
+{
+    struct machine m;
+    make_machine(&m);
+    const struct wm_seat a = seat(&m, 0, -1, 0), b = seat(&m, 1, -1, 0);
+    m.rdma[0].virtual_device = true; /* listed behind mlx5_1 now */
+    check_pair(seat(&m, 0, -1, 1), seat(&m, 1, -1, 1), WM_ROAD_DIRECT, 0, "mlx5_0 has no hardware of its own");
+    check_pair(a, b, WM_ROAD_DIRECT, 50e9, "mlx5_1: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more");
+    make_machine(&m);
+    TEXT(m.port[0].state, "DOWN");
+    check_pair(a, b, WM_ROAD_DIRECT, 0, "mlx5_0 is down");
+    check_described(a, b, WM_ROAD_DIRECT, "mlx5_0 (down), InfiniBand");
+    make_machine(&m);
+    m.port[0].bytes_per_s = 0;
+    check_pair(a, b, WM_ROAD_DIRECT, 0, "the speed of mlx5_0 is not known");
+    m.topo.n_rdma = 0;
+    check_pair(seat(&m, 0, -1, -1), seat(&m, 1, -1, -1), WM_ROAD_DIRECT, 0, "no card with hardware of its own is up");
+    m.netif[0] = (struct wm_topo_netif){
+        .name = "eth0", .state = "up", .virtual_device = true, .bytes_per_s = 1.25e9, .pci = -1, .rdma = -1
+    };
+    m.topo.netif = m.netif;
+    m.topo.n_netifs = 1;
+    check_pair(seat(&m, 0, -1, -1), seat(&m, 1, -1, -1), WM_ROAD_DIRECT, 0, "no card with hardware of its own is up");
+}
+
+/* GPU memory: the direct way turns at the switch, the staged one goes up to the host and is crossed once more. */
+static void test_staged(void)
+{
+    static const char ndr[] = "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more";
+    struct machine m;
+    make_machine(&m);
+    const struct wm_seat a = seat(&m, 0, 0, 0), b = seat(&m, 1, 0, 0);
+    check_pair(a, b, WM_ROAD_DIRECT, 50e9, ndr);
+    check_pair(a, b, WM_ROAD_STAGED, 50e9, ndr);
+    check_described(a, b, WM_ROAD_DIRECT, "PIX to mlx5_0, InfiniBand 400 Gb/s");
+    check_described(a, b, WM_ROAD_STAGED, "host memory, then mlx5_0, InfiniBand 400 Gb/s");
+    m.pci[PORT_A].link.gt_per_s = m.pci[UP_A].link.gt_per_s = 16; /* the switch's way up */
+    check_pair(a, b, WM_ROAD_DIRECT, 50e9, ndr);
+    check_pair(a, b, WM_ROAD_STAGED, wm_pci_bytes_per_s(16, 16, 256),
+               "mlx5_0: PCIe 4.0 x16 at 0000:18:00.0, which can be 5.0 x16; 400 Gb/sec (4X NDR) would allow more");
+    m.pci[DOWN_GPU_A].acs = WM_ACS_REDIRECTS; /* peers meet at the root */
+    check_pair(a, b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(16, 16, 256),
+               "mlx5_0: PCIe 4.0 x16 at 0000:18:00.0, which can be 5.0 x16; 400 Gb/sec (4X NDR) would allow more");
+    m.pci[DOWN_GPU_A].acs = WM_ACS_UNKNOWN;
+    m.pci[DOWN_NIC_A].acs = WM_ACS_REDIRECTS;
+    check_pair(b, a, WM_ROAD_DIRECT, wm_pci_bytes_per_s(16, 16, 256),
+               "mlx5_0: PCIe 4.0 x16 at 0000:18:00.0, which can be 5.0 x16; 400 Gb/sec (4X NDR) would allow more");
+    make_machine(&m);
+    m.pci[GPU_A].link.width = 4;
+    for (int road = WM_ROAD_DIRECT; road <= WM_ROAD_STAGED; road++)
+        check_pair(a, b, (enum wm_road)road, wm_pci_bytes_per_s(32, 4, 256),
+                   "GPU 0: PCIe 5.0 x4 at 0000:1b:00.0, which can be 5.0 x16");
+    check_pair(seat(&m, 0, 0, -1), b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 4, 256),
+               "GPU 0: PCIe 5.0 x4 at 0000:1b:00.0, which can be 5.0 x16");
+}
+
+/* An idle GPU's link is slow until it is used. */
+static void test_sleeping_gpu(void)
+{
+    struct machine m;
+    make_machine(&m);
+    m.pci[GPU_A].link.gt_per_s = m.pci[DOWN_GPU_A].link.gt_per_s = 2.5;
+    check_pair(seat(&m, 0, 0, 0), seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256),
+               "PCIe 5.0 x16 at 0000:1b:00.0");
+    m.pci[UP_A].link.gt_per_s = 2.5; /* not the GPU's link */
+    check_pair(seat(&m, 0, 0, 0), seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(2.5, 16, 256),
+               "PCIe 1.0 x16 at 0000:18:00.0, which can be 5.0 x16");
+}
+
+static void check_cards(const struct machine *m, enum wm_limit_kind kind, double bytes_per_s, const char *source)
+{
+    struct wm_seat any = seat(m, 0, -1, -1);
+    struct wm_limit limit;
+    wm_limit_cards(&any, &limit);
+    CHECK_INT(limit.kind, kind);
+    CHECK_NEAR(limit.bytes_per_s, bytes_per_s, 1e-6 * bytes_per_s);
+    CHECK_TEXT(limit.source, source);
+}
+
+static void test_cards_together(void)
+{
+    struct machine m;
+    make_machine(&m);
+    check_cards(&m, WM_LIMIT_LINK, 100e9, "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together");
+    /* Both behind one switch. */
+    m.pci[DOWN_NIC_B].parent = UP_A;
+    check_cards(&m, WM_LIMIT_LINK, wm_pci_bytes_per_s(32, 16, 256),
+                "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together; their PCI links allow less than their ports");
+    /* Two functions of one card share its link, whatever is above. */
+    make_machine(&m);
+    TEXT(m.pci[NIC_B].address, "0000:1c:00.1");
+    m.pci[NIC_B].parent = m.pci[NIC_A].parent;
+    TEXT(m.pci[DOWN_NIC_B].address, "0000:aa:00.0");
+    m.pci[DOWN_NIC_A].link.width = 0;
+    m.pci[UP_A].link.width = m.pci[PORT_A].link.width = 32;
+    for (int p = NIC_A + 1; p < NIC_B; p++)
+        m.pci[p].parent = m.pci[NIC_A].parent; /* siblings, in no order */
+    check_cards(&m, WM_LIMIT_LINK, wm_pci_bytes_per_s(32, 16, 256),
+                "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together; their PCI links allow less than their ports");
+    /* A card of unknown speed may carry more: no bound. */
+    make_machine(&m);
+    m.port[1].bytes_per_s = 0;
+    check_cards(&m, WM_LIMIT_ESTIMATE, 50e9, "mlx5_0 (400 Gb/sec (4X NDR)) together, without mlx5_1 of unknown speed");
+    m.rdma[1].virtual_device = true;
+    check_cards(&m, WM_LIMIT_LINK, 50e9, "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more");
+    m.port[0].bytes_per_s = 0;
+    check_cards(&m, WM_LIMIT_NONE, 0, "the speed of mlx5_0 is not known");
+}
+
+/* Whatever a file made of the tree, walking it ends. */
+static void test_loops(void)
+{
+    struct machine m;
+    struct wm_limit limit;
+    make_machine(&m);
+    m.pci[PORT_A].parent = NIC_A;
+    m.pci[PORT_B].parent = PORT_B;
+    wm_limit_pci(&m.topo, GPU_A, NIC_B, &limit);
+    CHECK_TEXT(limit.source, "PCIe 5.0 x16 at 0000:1b:00.0");
+    wm_limit_pci(&m.topo, -1, NIC_B, &limit);
+    CHECK_TEXT(limit.source, "the speed of its PCI link is not known");
+    check_cards(&m, WM_LIMIT_LINK, 100e9, "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together");
+}
+
+/* ---- what collectives must move ---- */
+
+static void test_cuts(void)
+{
+    /* 8 ranks on two hosts, 2 here; or on four hosts. */
+    static const struct {
+        enum wm_coll_kind kind;
+        bool root;
+        double out, in, all_of_4;
+    } cuts[] = {
+        { WM_COLL_ALLREDUCE, false, 1, 1, 6 },       { WM_COLL_REDUCE_SCATTER, false, 0.75, 0.25, 3 },
+        { WM_COLL_ALLGATHER, false, 0.25, 0.75, 3 }, { WM_COLL_ALLTOALL, false, 1.5, 1.5, 0 },
+        { WM_COLL_BROADCAST, true, 1, 0, 3 },        { WM_COLL_BROADCAST, false, 0, 1, 3 },
+        { WM_COLL_REDUCE, true, 0, 1, 3 },           { WM_COLL_REDUCE, false, 1, 0, 3 },
+        { WM_COLL_GATHER, true, 0, 0.75, 0 },        { WM_COLL_GATHER, false, 0.25, 0, 0 },
+        { WM_COLL_SCATTER, true, 0.75, 0, 0 },       { WM_COLL_SCATTER, false, 0, 0.25, 0 },
+        { WM_COLL_BARRIER, false, 0, 0, 0 },         { WM_COLL_ALLTOALLV, false, 0, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        struct wm_cut cut = wm_cut_of_host(cuts[i].kind, 2, 8, cuts[i].root);
+        CHECK_NEAR(cut.out, cuts[i].out, 1e-12);
+        CHECK_NEAR(cut.in, cuts[i].in, 1e-12);
+        CHECK_NEAR(wm_cut_of_all(cuts[i].kind, 4), cuts[i].all_of_4, 1e-12);
+    }
+}
+
+/* ---- cells ---- */
+
+static const struct wm_algorithm *algorithm(const struct wm_benchmark *bench, const char *name)
+{
+    return name == NULL ? bench->algorithms : wm_benchmark_algorithm(bench, name);
+}
+
+/* One arm of one benchmark at one size, on ranks that stand on hosts as host_of says. */
+struct stage {
+    struct machine machine;
+    struct wm_run_conf conf;
+    struct wm_plan plan;
+    struct wm_plan_transport transport;
+    struct wm_endpoint endpoint;
+    struct wm_arm_spec spec;
+    struct wm_cell cell;
+    struct wm_arm arm;
+    struct wm_seat seat[8];
+    struct wm_limits limits;
+    struct wm_result_cell result;
+    struct wm_buf buf[WM_AREAS];
+};
+
+static void set_stage(struct stage *s, const struct wm_benchmark *bench, const char *algo, const int *host_of,
+                      int ranks, size_t bytes)
+{
+    *s = (struct stage){ .conf = { .cell_time_ns = 1000000 } };
+    make_machine(&s->machine);
+    s->plan = (struct wm_plan){ .conf = &s->conf, .host_of = host_of, .ranks = ranks };
+    for (int r = 0; r < ranks; r++) {
+        s->plan.hosts = host_of[r] >= s->plan.hosts ? host_of[r] + 1 : s->plan.hosts;
+        s->seat[r] = seat(&s->machine, host_of[r], r % 2, 0); /* the GPU does not matter to host memory */
+    }
+    s->transport.transport = &wm_transport_mpi;
+    s->endpoint.is = &s->transport;
+    s->spec = (struct wm_arm_spec){ .bench = bench, .algo = algorithm(bench, algo), .window = 4, .type = WM_FLOAT };
+    s->cell = (struct wm_cell){ .planned = true, .bytes = bytes, .window = bench->windowed ? 4 : 1 };
+    s->arm = (struct wm_arm){ .spec = &s->spec, .cell = &s->cell, .endpoint = &s->endpoint, .status = WM_MEASURED };
+    s->arm.point.ranks = bench->shape == WM_PAIR ? 2 : ranks;
+}
+
+/* What all ranks would count, and what becomes of the cell when its median is median_ns. */
+static void measure(struct stage *s, bool known, double median_ns)
+{
+    const struct wm_benchmark *bench = s->spec.bench;
+    struct wm_err err = { 0 };
+    CHECK_INT(wm_limits_open(&s->limits, &s->plan, 0, known ? s->seat : NULL, &err), WM_OK);
+    for (int r = 0; r < s->plan.ranks && s->spec.round == NULL; r++) {
+        struct wm_schedule schedule;
+        struct wm_point at =
+            wm_build_point(&s->plan, &s->spec, &s->cell, r, s->spec.root < 0 ? 0 : s->spec.root, WM_PASS_TIMED, 0);
+        CHECK_INT(wm_build_schedule(&s->spec, &at, r, &schedule, &err), WM_OK);
+        s->limits.crossing[r] = wm_crossing_of(&schedule, s->plan.host_of, s->plan.ranks, r);
+        wm_schedule_free(&schedule);
+    }
+    wm_result_cell_init(&s->result);
+    TEXT(s->result.mem, "host");
+    TEXT(s->result.path, "host");
+    s->result.bytes = (int64_t)s->cell.bytes;
+    s->result.time_ns.median = median_ns;
+    if (bench->has_bandwidth) {
+        struct wm_point at = { .ranks = s->arm.point.ranks, .window = s->cell.window, .bytes = s->cell.bytes };
+        double counted = bench->counted_bytes != NULL ? bench->counted_bytes(&at) : (double)s->cell.bytes;
+        int pairs = s->spec.round != NULL ? s->spec.round->n : 1;
+        s->result.bandwidth.alg_bytes_per_s = counted * pairs / median_ns * 1e9;
+        if (bench->bus_factor != NULL)
+            s->result.bandwidth.bus_bytes_per_s =
+                s->result.bandwidth.alg_bytes_per_s * bench->bus_factor(s->plan.ranks);
+    }
+    wm_limits_cell(&s->limits, &s->arm, s->buf, &s->result);
+    wm_limits_close(&s->limits);
+}
+
+static void check_limit(const struct stage *s, double bytes_per_s, double share, const char *source)
+{
+    CHECK_TEXT(s->result.limit.kind, "link");
+    CHECK_NEAR(s->result.limit.bytes_per_s, bytes_per_s, 1e-6 * bytes_per_s);
+    CHECK_NEAR(s->result.limit.share, share, 1e-6 * share);
+    CHECK_TEXT(s->result.limit.source, source);
+}
+
+static void check_no_limit(const struct stage *s)
+{
+    CHECK(isnan(s->result.limit.bytes_per_s) && isnan(s->result.limit.share));
+    CHECK_TEXT(s->result.limit.kind, "");
+    CHECK_TEXT(s->result.limit.source, "");
+}
+
+#define NDR "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"
+
+static const int two_and_two[] = { 0, 0, 1, 1 };
+
+static void test_pair_cells(void)
+{
+    struct wm_pair pairs[] = { { 0, 2 }, { 1, 3 }, { 0, 1 } };
+    struct wm_round one = { &pairs[0], 1 }, both = { &pairs[0], 2 }, inside = { &pairs[2], 1 };
+    struct stage s;
+    /* 1 MB in 25 us is 40 GB/s of 50. */
+    set_stage(&s, &wm_benchmark_bandwidth, NULL, two_and_two, 4, 1000000);
+    s.spec.round = &one;
+    measure(&s, true, 25000);
+    check_limit(&s, 50e9, 0.8, NDR);
+    s.machine.pci[GPU_A].link.width = 1; /* its memory has no part in it */
+    measure(&s, true, 25000);
+    check_limit(&s, 50e9, 0.8, NDR);
+    measure(&s, true, 10000); /* cannot be: flagged, never hidden */
+    check_limit(&s, 50e9, 2, NDR);
+    measure(&s, false, 25000);
+    check_no_limit(&s);
+    s.spec.round = &both;
+    measure(&s, true, 50000);
+    check_limit(&s, 50e9, 0.8, "2 ranks share " NDR);
+    s.seat[1].nic = s.seat[3].nic = 1; /* a card each */
+    measure(&s, true, 25000);
+    check_limit(&s, 100e9, 0.8, NDR);
+    set_stage(&s, &wm_benchmark_bibandwidth, NULL, two_and_two, 4, 1000000);
+    s.spec.round = &one;
+    measure(&s, true, 25000);
+    check_limit(&s, 100e9, 0.8, "both ways, " NDR);
+    set_stage(&s, &wm_benchmark_get_bandwidth, NULL, two_and_two, 4, 1000000);
+    s.spec.round = &both;
+    measure(&s, true, 50000);
+    check_limit(&s, 50e9, 0.8, "2 ranks share " NDR);
+    set_stage(&s, &wm_benchmark_latency, NULL, two_and_two, 4, 1000);
+    s.spec.round = &one;
+    measure(&s, true, 2000); /* 0.5 GB/s one way */
+    check_limit(&s, 50e9, 0.01, NDR);
+    s.spec.round = &both; /* one's ping may meet the other's pong: no more than with one pair */
+    measure(&s, true, 2000);
+    check_limit(&s, 50e9, 0.01, NDR);
+    s.spec.round = &one;
+    s.transport.transport = &wm_transport_sim;
+    measure(&s, true, 2000);
+    check_no_limit(&s);
+    s.transport.transport = &wm_transport_mpi;
+    s.spec.round = &inside;
+    measure(&s, true, 2000);
+    CHECK_TEXT(s.result.limit.kind, "estimate");
+}
+
+static void test_fan_cells(void)
+{
+    struct stage s;
+    /* Of three messages to rank 0, two come over the card: 2/3 of a message for each, on average. */
+    set_stage(&s, &wm_benchmark_fan_in, NULL, two_and_two, 4, 3000000);
+    measure(&s, true, 80000);
+    check_limit(&s, 75e9, 0.5, "0.667 x bytes enter the host of rank 0; " NDR);
+    set_stage(&s, &wm_benchmark_fan_out, NULL, two_and_two, 4, 3000000);
+    measure(&s, true, 40000);
+    check_limit(&s, 75e9, 1, "0.667 x bytes leave the host of rank 0; " NDR);
+}
+
+#define SHARED "2 ranks share " NDR
+
+static void test_collective_cells(void)
+{
+    static const struct {
+        const struct wm_benchmark *bench;
+        const char *algo;
+        double crossing; /* x bytes, over 50 GB/s */
+        const char *source;
+    } cells[] = {
+        { &wm_benchmark_allreduce, "native", 1, "at least 1 x bytes leave the host of rank 0; " SHARED },
+        /* The ring leaves and enters each host by one rank, 2 x 3/4 of the vector. */
+        { &wm_benchmark_allreduce, "ring", 1.5, "1.5 x bytes leave the host of rank 0; " NDR },
+        { &wm_benchmark_reduce_scatter, "native", 0.5, "at least 0.5 x bytes leave the host of rank 0; " SHARED },
+        { &wm_benchmark_allgather, "native", 0.5, "at least 0.5 x bytes leave the host of rank 0; " SHARED },
+        { &wm_benchmark_alltoall, "native", 1, "at least 1 x bytes leave the host of rank 0; " SHARED },
+        { &wm_benchmark_alltoall, "pairwise", 1, "1 x bytes leave the host of rank 0; " SHARED },
+        { &wm_benchmark_broadcast, "native", 1, "at least 1 x bytes leave the host of rank 0; " SHARED },
+        { &wm_benchmark_broadcast, "binomial", 1, "1 x bytes leave the host of rank 0; " NDR },
+        { &wm_benchmark_reduce, "native", 1, "at least 1 x bytes enter the host of rank 0; " SHARED },
+        { &wm_benchmark_gather, "native", 0.5, "at least 0.5 x bytes enter the host of rank 0; " SHARED },
+        { &wm_benchmark_scatter, "native", 0.5, "at least 0.5 x bytes leave the host of rank 0; " SHARED },
+    };
+    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        struct stage s;
+        const struct wm_benchmark *bench = cells[i].bench;
+        set_stage(&s, bench, cells[i].algo, two_and_two, 4, 1 << 20);
+        double least_ns = cells[i].crossing * (1 << 20) / 50;
+        measure(&s, true, 4 * least_ns);
+        check_limit(&s, (1 << 20) / least_ns * 1e9 * (bench->bus_factor != NULL ? bench->bus_factor(4) : 1), 0.25,
+                    cells[i].source);
+    }
+}
+
+/* Three hosts of one rank: over all, 4 x bytes must cross 150 GB/s, more than 1 x bytes over 50 GB/s. */
+static void test_all_hosts(void)
+{
+    static const int apart[] = { 0, 1, 2 };
+    struct stage s;
+    set_stage(&s, &wm_benchmark_allreduce, "native", apart, 3, 3 << 20);
+    measure(&s, true, (4 << 20) / 50.0);
+    check_limit(&s, 50e9, 1, "at least 4 x bytes cross between 3 hosts; all their cards together, " NDR " among them");
+}
+
+/* Three ranks and one: a root there has more to send than one here; what any root must is the less. */
+static void test_rotating_root(void)
+{
+    static const int three_and_one[] = { 0, 0, 0, 1 };
+    struct stage s;
+    set_stage(&s, &wm_benchmark_scatter, "binomial", three_and_one, 4, 1 << 20);
+    s.spec.root = 3;
+    measure(&s, true, (1 << 20) / 50.0);
+    check_limit(&s, 50e9, 0.75, "0.75 x bytes enter the host of rank 0; 2 ranks share " NDR);
+    s.spec.root = WM_ROOT_ROTATE;
+    measure(&s, true, (1 << 20) / 50.0);
+    check_limit(&s, 150e9, 0.25, "at least 0.25 x bytes leave the host of rank 0; 3 ranks share " NDR);
+}
+
+/* One host is slower: it decides, whichever has the root. */
+static void test_unequal_hosts(void)
+{
+    struct machine slow;
+    struct stage s;
+    make_machine(&slow);
+    put_card(&slow, 0, "mlx5_0", "100 Gb/sec (4X EDR)", 12.5e9, WM_FABRIC_IB);
+    set_stage(&s, &wm_benchmark_scatter, "native", two_and_two, 4, 1 << 20);
+    s.seat[2].topo = s.seat[3].topo = &slow.topo;
+    measure(&s, true, (1 << 20) / 25.0);
+    check_limit(&s, 25e9 * 3 / 4, 1,
+                "at least 0.5 x bytes enter the host of rank 2; 2 ranks share mlx5_0: 100 Gb/sec (4X EDR); "
+                "PCIe 5.0 x16 allows more");
+    s.spec.root = WM_ROOT_ROTATE;
+    measure(&s, true, (1 << 20) / 25.0);
+    CHECK_NEAR(s.result.limit.share, 1, 1e-6);
+    s.seat[2].topo = s.seat[3].topo = NULL; /* what is not known there does not hide what is known here */
+    s.spec.root = 0;
+    measure(&s, true, (1 << 20) / 50.0);
+    check_limit(&s, 100e9 * 3 / 4, 0.5, "at least 0.5 x bytes leave the host of rank 0; " SHARED);
+}
+
+/* Parts of alltoallv are not equal: counted from its counts, the same by either algorithm. */
+static void test_alltoallv(void)
+{
+    struct stage s;
+    double share[2];
+    for (int i = 0; i < 2; i++) {
+        set_stage(&s, &wm_benchmark_alltoallv, i == 0 ? "native" : "pairwise", two_and_two, 4, 1 << 20);
+        measure(&s, true, 1e6);
+        CHECK_HAS(s.result.limit.source, "2 ranks share " NDR);
+        share[i] = s.result.limit.share;
+    }
+    CHECK(share[0] > 0);
+    CHECK_NEAR(share[0], share[1], 1e-12);
+}
+
+/* Cards that are not known, and a barrier, leave nothing to say. */
+static void test_absent_cells(void)
+{
+    struct stage s;
+    set_stage(&s, &wm_benchmark_allreduce, "native", two_and_two, 4, 4096);
+    measure(&s, false, 1000);
+    check_no_limit(&s);
+    s.machine.topo.n_rdma = 0;
+    measure(&s, true, 1000);
+    check_no_limit(&s);
+    set_stage(&s, &wm_benchmark_barrier, "native", two_and_two, 4, 0);
+    measure(&s, true, 1000);
+    check_no_limit(&s);
+    set_stage(&s, &wm_benchmark_allreduce, "native", two_and_two, 4, 4096);
+    s.arm.status = WM_SKIPPED;
+    measure(&s, true, 1000);
+    check_no_limit(&s);
+}
+
+/* ---- the copy rate ---- */
+
+static void test_estimates(void)
+{
+    static const int together[] = { 0, 0, 0, 0 };
+    struct wm_pair pair = { 0, 1 };
+    struct wm_round round = { &pair, 1 };
+    struct stage s;
+    set_stage(&s, &wm_benchmark_bandwidth, NULL, together, 4, 65536);
+    s.spec.round = &round;
+    measure(&s, false, 1000);
+    CHECK_TEXT(s.result.limit.kind, "estimate");
+    CHECK_TEXT(s.result.limit.source, "copy rate of one core on the host of rank 0: 64.0 KiB at a time, working set "
+                                      "128 KiB, hot buffers");
+    CHECK_NEAR(s.result.limit.share * s.result.limit.bytes_per_s, 65.536e9, 1);
+    s.spec.buffers = WM_BUFFERS_DISTINCT;
+    measure(&s, false, 1000);
+    CHECK_HAS(s.result.limit.source, "working set 512 KiB, distinct buffers");
+    s.cell.bytes = 1 << 30; /* more than is taken for this alone */
+    measure(&s, false, 1000);
+    CHECK_HAS(s.result.limit.source, "16.0 MiB at a time, working set 32.0 MiB, distinct buffers");
+    set_stage(&s, &wm_benchmark_allreduce, "ring", together, 4, 4096);
+    measure(&s, false, 1000);
+    CHECK_TEXT(s.result.limit.kind, "estimate");
+    CHECK_NEAR(s.result.limit.share * s.result.limit.bytes_per_s, 1.5 * 4096e6, 1);
+}
+
+/* Buffers that are there already serve at any length. */
+static void test_estimate_in_place(void)
+{
+    static const int together[] = { 0, 0 };
+    struct wm_pair pair = { 0, 1 };
+    struct wm_round round = { &pair, 1 };
+    struct stage s;
+    char in[400], out[401] = { 0 };
+    memset(in, 1, sizeof(in));
+    set_stage(&s, &wm_benchmark_bandwidth, NULL, together, 2, 100);
+    s.spec.round = &round;
+    s.spec.buffers = WM_BUFFERS_DISTINCT;
+    s.buf[WM_IN] = (struct wm_buf){ .ptr = in, .bytes = sizeof(in) };
+    s.buf[WM_OUT] = (struct wm_buf){ .ptr = out, .bytes = sizeof(out) };
+    measure(&s, false, 1000);
+    CHECK_HAS(s.result.limit.source, "100 B at a time, working set 800 B, distinct buffers");
+    CHECK_INT(memcmp(in, out, 100), 0); /* the first message at least */
+    CHECK_INT(out[400], 0);
+}
+
+/* A cold ring is there already: its halves are copied, nothing beyond. */
+static void test_cold_estimate(void)
+{
+    enum { STRIDE = 128, POSITIONS = 65 };
+    static const int together[] = { 0, 0 };
+    struct wm_pair pair = { 0, 1 };
+    struct wm_round round = { &pair, 1 };
+    struct stage s;
+    char *ring = malloc(STRIDE * POSITIONS);
+    set_stage(&s, &wm_benchmark_latency, NULL, together, 2, 100);
+    s.spec.round = &round;
+    s.spec.buffers = WM_BUFFERS_COLD;
+    s.arm.ring = (struct wm_ring){ .stride_bytes = STRIDE, .positions = POSITIONS };
+    measure(&s, false, 1000);
+    check_no_limit(&s); /* this rank has none */
+    s.buf[WM_OUT] = (struct wm_buf){ .ptr = ring, .bytes = STRIDE * POSITIONS };
+    memset(ring, 1, STRIDE * 32);
+    memset(ring + STRIDE * 32, 2, STRIDE * (POSITIONS - 32));
+    measure(&s, false, 1000);
+    CHECK_HAS(s.result.limit.source, "100 B at a time, working set 8.00 KiB, cold buffers");
+    CHECK_INT(ring[STRIDE * 32], 1);
+    CHECK_INT(ring[STRIDE * 32 + 99], 1);
+    CHECK_INT(ring[STRIDE * 32 + 100], 2);
+    CHECK_INT(ring[STRIDE * 31], 1);
+    CHECK_INT(ring[STRIDE * 64], 2);
+    free(ring);
+}
+
+static void test_copy(void)
+{
+    char to[300] = { 0 }, from[300];
+    memset(from, 7, sizeof(from));
+    struct wm_copy copy = { to, from, 60, 100, 3 };
+    CHECK(wm_copy_bytes_per_s(&copy, 10000) > 0);
+    for (int i = 0; i < 300; i++) /* how many of the messages depends on how long it took */
+        CHECK(to[i] == 7 ? i % 100 < 60 : to[i] == 0 && i >= 60);
+    CHECK(wm_copy_bytes_per_s(&(struct wm_copy){ to, from, 0, 100, 3 }, 10000) == 0);
+    CHECK(wm_copy_bytes_per_s(&(struct wm_copy){ to, from, 60, 100, 0 }, 10000) == 0);
+}
+
+int main(void)
+{
+    test_pci();
+    test_nvlink();
+    test_nvlink_domain();
+    test_card();
+    test_sides();
+    test_no_bound();
+    test_staged();
+    test_sleeping_gpu();
+    test_cards_together();
+    test_loops();
+    test_cuts();
+    test_pair_cells();
+    test_fan_cells();
+    test_collective_cells();
+    test_all_hosts();
+    test_rotating_root();
+    test_unequal_hosts();
+    test_alltoallv();
+    test_absent_cells();
+    test_estimates();
+    test_estimate_in_place();
+    test_cold_estimate();
+    test_copy();
+    return wm_tests_end();
+}
