@@ -44,17 +44,17 @@ static json_t *run(int argc, char **argv, const struct wm_run_conf *conf)
                      (json_int_t)conf->seed, "precision", conf->precision);
 }
 
-/* Names of the devices that --bind auto chose, and the NUMA node of its processors. */
-static void add_seat(json_t *rank, const struct wm_seat *seat)
+/* The NUMA node of its processors, and the devices that --bind auto chose. */
+static void add_seat(json_t *rank, const struct wm_seat *seat, struct wm_chosen chosen)
 {
     struct wm_topo_nic nic[64];
-    int n = seat->nic >= 0 ? wm_topo_nics(seat->topo, nic, 64) : 0;
+    int n = chosen.nic >= 0 ? wm_topo_nics(seat->topo, nic, 64) : 0;
     if (seat->numa >= 0)
         json_object_set_new(rank, "numa", json_integer(seat->topo->numa[seat->numa].os_index));
-    if (seat->gpu >= 0)
-        json_object_set_new(rank, "gpu", json_integer(seat->topo->gpu[seat->gpu].index));
-    if (seat->nic >= 0 && seat->nic < n && seat->nic < 64)
-        json_object_set_new(rank, "nic", wm_result_text(nic[seat->nic].name));
+    if (chosen.gpu >= 0)
+        json_object_set_new(rank, "gpu", json_integer(seat->topo->gpu[chosen.gpu].index));
+    if (chosen.nic >= 0 && chosen.nic < n && chosen.nic < 64)
+        json_object_set_new(rank, "nic", wm_result_text(nic[chosen.nic].name));
 }
 
 static json_t *ranks(const struct wm_world *world, const struct wm_survey *survey)
@@ -65,7 +65,7 @@ static json_t *ranks(const struct wm_world *world, const struct wm_survey *surve
         json_t *rank = json_pack("{s:i, s:o, s:i, s:o}", "rank", r, "host", wm_result_text(p->host), "local_rank",
                                  p->local_rank, "cpus", wm_result_text(p->cpus));
         if (rank != NULL)
-            add_seat(rank, &survey->seat[r]);
+            add_seat(rank, &survey->seat[r], survey->chosen[r]);
         json_array_append_new(list, rank);
     }
     json_t *o = json_pack("{s:o}", "ranks", list);

@@ -338,7 +338,7 @@ static int finish(struct session *s, const struct wm_err *ran, struct wm_err *er
     if (s->journal == NULL)
         return WM_OK;
     if (ran->code != WM_OK || s->stopped != NULL)
-        snprintf(ending.ended_by, sizeof(ending.ended_by), "%.190s", ran->code != WM_OK ? ran->what : s->stopped);
+        snprintf(ending.ended_by, sizeof(ending.ended_by), "%.390s", ran->code != WM_OK ? ran->what : s->stopped);
     if (atomic_exchange(&s->finishing, true)) /* the watch is at it, and ends the process then */
         for (;;)
             pause();

@@ -123,10 +123,11 @@ static int make_room(const struct wm_world *world, struct wm_survey *s, struct w
     s->kind_of_host = calloc((size_t)world->hosts, sizeof(*s->kind_of_host));
     s->quota = calloc((size_t)world->hosts, sizeof(*s->quota));
     s->seat = calloc((size_t)world->size, sizeof(*s->seat));
+    s->chosen = calloc((size_t)world->size, sizeof(*s->chosen));
     s->topology = json_pack("{s:[]}", "kinds");
     s->warnings = json_array();
-    if (s->kind == NULL || s->kind_of_host == NULL || s->quota == NULL || s->seat == NULL || s->topology == NULL ||
-        s->warnings == NULL)
+    if (s->kind == NULL || s->kind_of_host == NULL || s->quota == NULL || s->seat == NULL || s->chosen == NULL ||
+        s->topology == NULL || s->warnings == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "topology of %d hosts", world->hosts);
     return WM_OK;
 }
@@ -154,8 +155,9 @@ static void seat_ranks(const struct wm_world *world, const struct brief *all, st
         const struct wm_place *p = &world->places[r];
         const struct wm_topo *topo = &s->kind[s->kind_of_host[p->host_index]];
         s->seat[r] = (struct wm_seat){
-            .topo = topo, .host = p->host_index, .gpu = all[r].gpu, .nic = all[r].nic, .numa = numa_of(topo, p->cpus)
+            .topo = topo, .host = p->host_index, .gpu = -1, .nic = -1, .numa = numa_of(topo, p->cpus)
         };
+        s->chosen[r] = (struct wm_chosen){ all[r].gpu, all[r].nic };
         if (s->quota[p->host_index] <= 0 || (all[r].quota > 0 && all[r].quota < s->quota[p->host_index]))
             s->quota[p->host_index] = all[r].quota;
     }
@@ -192,7 +194,7 @@ static int judge(const struct wm_world *world, struct wm_survey *s, struct wm_er
             if (p->host_index != h)
                 continue;
             fact[n] = (struct wm_bind_fact){
-                .rank = r, .local_rank = p->local_rank, .gpu = s->seat[r].gpu, .nic = s->seat[r].nic
+                .rank = r, .local_rank = p->local_rank, .gpu = s->chosen[r].gpu, .nic = s->chosen[r].nic
             };
             snprintf(fact[n++].cpus, sizeof(fact->cpus), "%s", p->cpus);
         }
@@ -239,6 +241,7 @@ void wm_survey_free(struct wm_survey *survey)
     free(survey->kind_of_host);
     free(survey->quota);
     free(survey->seat);
+    free(survey->chosen);
     json_decref(survey->topology);
     json_decref(survey->warnings);
     memset(survey, 0, sizeof(*survey));

@@ -16,11 +16,15 @@
 struct wm_survey {
     struct wm_topo *kind; /* distinct kinds of nodes, in order of their first host */
     int n_kinds;
-    int *kind_of_host;    /* by host number */
-    double *quota;        /* processors that the cgroup grants, by host; 0 = no limit */
-    struct wm_seat *seat; /* by rank, into `kind` */
-    json_t *topology;     /* {"kinds": [{"hosts": [...], ...}]} for the result */
-    json_t *warnings;     /* sentences: ranks far from their devices, on one core, ... */
+    int *kind_of_host; /* by host number */
+    double *quota;     /* processors that the cgroup grants, by host; 0 = no limit */
+    /* By rank, into `kind`: where its memory is. By which card its bytes leave the host only a transport knows. */
+    struct wm_seat *seat;
+    struct wm_chosen {
+        int gpu, nic; /* by rank: what --bind auto chose, as in struct wm_seat */
+    } * chosen;
+    json_t *topology; /* {"kinds": [{"hosts": [...], ...}]} for the result */
+    json_t *warnings; /* sentences: ranks far from their devices, on one core, ... */
 };
 
 /**

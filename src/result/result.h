@@ -138,7 +138,7 @@ void wm_journal_close(struct wm_journal *j); /* the file stays */
 /** How a run ended, for the document's foot. */
 struct wm_ending {
     bool complete;
-    char ended_by[200];        /* "finished", "SIGTERM", "rank 3 on h2 is gone (process 4711)", "recovered" */
+    char ended_by[400];        /* "finished", "SIGTERM", "rank 3 on h2 is gone (process 4711)", "recovered" */
     char ended_utc[32];        /* "2026-11-22T16:12:40Z"; "" = now; recover uses the journal's last write */
     const json_t *unavailable; /* array of {name, reason}; NULL = take the head's */
 };
