@@ -602,3 +602,20 @@ int wm_compare_slowest(struct wm_comparison *c, const struct wm_arm *arm, int *r
     *share = (double)(most >> RANK_BITS) / (double)summary.samples;
     return WM_OK;
 }
+
+int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, uint64_t n, struct wm_err *err)
+{
+    struct wm_err story = { .rank = -1 };
+    enum wm_status status = arm->status;
+    phase(c, WM_PHASE_WARMUP, arm);
+    if (wm_world_barrier(c->members, waits(arm), err) != WM_OK)
+        return err->code;
+    int code = arm->part ? wm_loop_run(&arm->loop, n) : WM_OK;
+    progress(c, arm, code);
+    arm->operations += n;
+    if (agree_on(c, arm, code, &story) != WM_OK) {
+        lose_endpoint(c, arm, &story);
+        arm->status = status;
+    }
+    return WM_OK;
+}

@@ -41,4 +41,10 @@ int wm_compare_pairs(struct wm_comparison *c, const struct wm_arm *arm, double *
 /** Collective: the rank that was slowest most often, and in which share of the samples; -1 = not asked for. */
 int wm_compare_slowest(struct wm_comparison *c, const struct wm_arm *arm, int *rank, double *share, struct wm_err *err);
 
+/**
+ * Collective, after wm_compare: n untimed calls of one measured arm, alone. One that fails loses its endpoint, the arm
+ * stays measured. WM_OK unless the members cannot talk to each other any more.
+ */
+int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, uint64_t n, struct wm_err *err);
+
 #endif

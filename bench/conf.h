@@ -23,7 +23,7 @@ struct wm_run_conf {
     double precision;
     uint64_t cell_time_ns, total_time_ns, timeout_ns, open_timeout_ns;
     int64_t min_samples, seed, verify, bind;
-    bool raw_samples;
+    bool raw_samples, require_proven;
     /* where to */
     char *output;
     int64_t format, progress, color;

@@ -337,6 +337,18 @@ static bool is_library(const struct wm_plan *plan, const struct wm_arm *arm, con
     return found;
 }
 
+bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, int rank, struct wm_crossing *out,
+                        enum wm_coll_kind *kind)
+{
+    struct wm_schedule s;
+    *out = (struct wm_crossing){ 0, 0 };
+    if (!arm->part || build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
+        return false;
+    *out = wm_crossing_of(&s, plan->host_of, plan->ranks, rank);
+    wm_schedule_free(&s);
+    return arm->spec->round == NULL && is_library(plan, arm, arm->spec->algo, kind);
+}
+
 static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, double bytes, struct least *least)
 {
     const struct wm_host_gates *host = &l->host[h];

@@ -31,6 +31,10 @@ struct wm_crossing {
 /** By the steps of its schedule; of a library's collectives only alltoallv tells. */
 struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank);
 
+/** One call of an arm. True: it is a library's collective, *kind, of which the steps say nothing. */
+bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, int rank, struct wm_crossing *out,
+                        enum wm_coll_kind *kind);
+
 /* The card, or the cards together, by which some ranks of a host leave it. */
 struct wm_gate {
     int host, nic, first_rank;

@@ -137,6 +137,17 @@ static void record_noise(const struct wm_arm *arm, const struct wm_record_extra 
     cell->noise.oversubscribed = extra->oversubscribed;
 }
 
+static void record_evidence(const struct wm_evidence *evidence, struct wm_result_cell *cell)
+{
+    const struct wm_judgement *j = &evidence->judgement;
+    snprintf(cell->evidence.verdict, sizeof(cell->evidence.verdict), "%s", wm_verdict_names[j->verdict]);
+    snprintf(cell->evidence.reason, sizeof(cell->evidence.reason), "%s", j->reason);
+    if (j->fabric != WM_FABRIC_UNKNOWN)
+        snprintf(cell->evidence.fabric, sizeof(cell->evidence.fabric), "%s", wm_fabric_names[j->fabric]);
+    cell->evidence.claims = json_incref(evidence->claims);
+    cell->evidence.counters = json_incref(evidence->counters);
+}
+
 int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct wm_record_extra *extra,
               struct wm_result_cell *cell, struct wm_err *err)
 {
@@ -151,6 +162,7 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
         return WM_OK;
     record_time(arm, cell);
     record_rates(arm, plan, cell);
+    record_evidence(&extra->evidence, cell);
     cell->rank_time.slowest_rank = extra->slowest_rank;
     cell->rank_time.slowest_share = extra->slowest_share;
     cell->rank_time.skew_ns = skew(arm, extra->clock_uncertainty_ns);
@@ -164,6 +176,9 @@ void wm_record_clear(struct wm_result_cell *cell)
     free(cell->pairs);
     free(cell->histogram);
     free(cell->raw_ns);
+    json_decref(cell->evidence.claims);
+    json_decref(cell->evidence.counters);
+    cell->evidence.claims = cell->evidence.counters = NULL;
     cell->pairs = NULL;
     cell->histogram = NULL;
     cell->raw_ns = NULL;

@@ -3,6 +3,7 @@
 #define WM_BENCH_RECORD_H
 
 #include "bench/arm.h"
+#include "bench/witness.h"
 
 /* What only the members together know. */
 struct wm_record_extra {
@@ -11,6 +12,7 @@ struct wm_record_extra {
     const double *pair_median_ns; /* by pair; NULL = one pair or none */
     uint64_t clock_uncertainty_ns;
     bool oversubscribed;
+    struct wm_evidence evidence; /* stays the caller's */
 };
 
 /** Adds to an identity (wm_plan_identity). Arrays are allocated; free with wm_record_clear(). */

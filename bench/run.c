@@ -22,6 +22,7 @@ struct run {
     struct wm_endpoint *endpoint; /* by transport of the plan */
     unsigned shared;
     struct wm_limits limits;
+    struct wm_witnesses witnesses;
     struct wm_random random;
     const struct wm_world *part; /* of the last comparison, kept: the next often has the same members */
     struct wm_world *own_part;   /* the same when it is not the whole world */
@@ -217,7 +218,7 @@ static int rejoin(struct run *run, struct wm_err *err)
 
 /* ---- records: rank 0, with the members' help ---- */
 
-static int collect(struct wm_comparison *c, const struct wm_arm *arm, struct run *run, struct wm_record_extra *extra,
+static int collect(struct wm_comparison *c, struct wm_arm *arm, struct run *run, struct wm_record_extra *extra,
                    struct wm_err *err)
 {
     *extra = (struct wm_record_extra){
@@ -232,7 +233,8 @@ static int collect(struct wm_comparison *c, const struct wm_arm *arm, struct run
         return err->code;
     if (extra->slowest_rank >= 0)
         extra->slowest_rank = run->member[extra->slowest_rank];
-    if (wm_limits_count(&run->limits, c->members, run->member, arm, run->world->rank, err) != WM_OK)
+    if (wm_limits_count(&run->limits, c->members, run->member, arm, run->world->rank, err) != WM_OK ||
+        wm_witness(&run->witnesses, c, arm, &extra->evidence, err) != WM_OK)
         return err->code;
     if (arm->pairs <= 1 || arm->status != WM_MEASURED)
         return WM_OK;
@@ -253,6 +255,18 @@ static void fail_alone(struct run *run, const char *why)
         run->wants_stop = why;
 }
 
+/* --require-proven: a road that the counters do not prove is a failure. */
+static void require_proof(const struct run *run, struct wm_cell *planned, const struct wm_record_extra *extra,
+                          struct wm_result_cell *cell)
+{
+    const struct wm_judgement *j = &extra->evidence.judgement;
+    if (!run->plan->conf->require_proven || cell->status != WM_MEASURED || j->verdict == WM_PROVEN)
+        return;
+    planned->status = cell->status = WM_FAILED;
+    snprintf(cell->reason, sizeof(cell->reason), "the road is not proven: %s",
+             j->verdict != WM_VERDICT_NONE ? j->reason : "no byte has to leave a host that counters could tell of");
+}
+
 static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, int a, const struct wm_arm *arm,
                        const struct wm_record_extra *extra, const struct wm_ratio_point *ratio)
 {
@@ -264,6 +278,7 @@ static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, 
         wm_plan_identity(run->plan, sweep, size, a, cell);
         if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK) {
             wm_limits_cell(&run->limits, arm, run->bench.buf, cell);
+            require_proof(run, &sweep->cell[size * sweep->n_arms + a], extra, cell);
             sink->cell(sink->arg, cell, sweep, a, ratio, &run->failed);
         }
         wm_record_clear(cell);
@@ -277,12 +292,13 @@ static int record_arms(struct run *run, struct wm_comparison *c, const struct wm
                        const struct wm_ratio_point *ratios, struct wm_err *err)
 {
     for (int a = 0; a < c->n_arms && err->code == WM_OK; a++) {
-        struct wm_record_extra extra;
+        struct wm_record_extra extra = { 0 };
         if (!c->arm[a].cell->planned)
             continue;
         sweep->cell[size * sweep->n_arms + a].status = c->arm[a].status;
         if (collect(c, &c->arm[a], run, &extra, err) == WM_OK && run->world->rank == 0 && run->failed.code == WM_OK)
             write_cell(run, sweep, size, a, &c->arm[a], &extra, a > 0 ? &ratios[a - 1] : NULL);
+        wm_evidence_clear(&extra.evidence);
     }
     return err->code;
 }
@@ -388,6 +404,7 @@ static int open_run(struct run *run, struct wm_err *err)
         run->member_ns == NULL || run->bench.scratch == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "endpoints and members of %d ranks", run->world->size);
     wm_limits_open(&run->limits, run->plan, run->world->rank, run->is->seats, err);
+    wm_witnesses_open(&run->witnesses, run->plan, run->world->rank);
     if (wm_world_agree(run->world, WM_SPIN, err) != WM_OK)
         return err->code;
     for (int t = 0; t < run->plan->n_transports; t++)
@@ -403,6 +420,7 @@ static void close_run(struct run *run, bool together)
         wm_endpoint_close(&run->endpoint[t]);
     close_memory(run);
     wm_limits_close(&run->limits);
+    wm_witnesses_close(&run->witnesses);
     free(run->endpoint);
     free(run->member);
     free(run->last_member);

@@ -7,7 +7,8 @@
 
 static bool has_column(const struct wm_field *f)
 {
-    return f->type != WM_FIELD_PAIRS && f->type != WM_FIELD_HISTOGRAM && f->type != WM_FIELD_RAW;
+    return f->type != WM_FIELD_JSON && f->type != WM_FIELD_PAIRS && f->type != WM_FIELD_HISTOGRAM &&
+           f->type != WM_FIELD_RAW;
 }
 
 /* A text with a comma, a quote or a line break stands in quotes, quotes in it twice. */

@@ -480,6 +480,8 @@ static void put_notes(const struct wm_table *t, const struct wm_result_cell *cel
     struct notes notes = { .to = t->to };
     if (cell->time_ns.converged == 0)
         note(&notes, "not converged");
+    if (strcmp(cell->evidence.verdict, "contradicted") == 0)
+        note(&notes, "CONTRADICTED: went by %s", cell->evidence.fabric);
     if (cell->time_ns.stalls > 0)
         note(&notes, "%lld stall%s", (long long)cell->time_ns.stalls, cell->time_ns.stalls == 1 ? "" : "s");
     note_settings(t, cell, &notes);

@@ -28,6 +28,8 @@ void wm_result_cell_clear(struct wm_result_cell *cell)
     free(cell->pairs);
     free(cell->histogram);
     free(cell->raw_ns);
+    json_decref(cell->evidence.claims);
+    json_decref(cell->evidence.counters);
     wm_result_cell_init(cell);
 }
 
@@ -123,6 +125,8 @@ static json_t *field_to_json(const struct wm_field *f, const struct wm_result_ce
         return json_string(wm_status_names[*(const enum wm_status *)at]);
     case WM_FIELD_SETTINGS:
         return settings_to_json(cell);
+    case WM_FIELD_JSON:
+        return json_incref(*(json_t *const *)at);
     case WM_FIELD_PAIRS:
     case WM_FIELD_HISTOGRAM:
     case WM_FIELD_RAW:
@@ -311,6 +315,11 @@ static int field_from_json(const struct wm_field *f, json_t *value, struct wm_re
                                                 : wrong(f, "one of measured, failed, timeout, skipped, not_run", err);
     case WM_FIELD_SETTINGS:
         return settings_from_json(f, value, cell, err);
+    case WM_FIELD_JSON:
+        if (!json_is_array(value))
+            return wrong(f, "a list", err);
+        *(json_t **)at = json_incref(value);
+        return WM_OK;
     case WM_FIELD_PAIRS:
     case WM_FIELD_HISTOGRAM:
     case WM_FIELD_RAW:

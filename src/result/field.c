@@ -59,6 +59,11 @@ const struct wm_field wm_fields[] = {
     { "limit", "share", WM_FIELD_REAL, 0, AT(limit.share) },
     { "limit", "kind", WM_FIELD_TEXT, 0, AT(limit.kind) },
     { "limit", "source", WM_FIELD_TEXT, 0, AT(limit.source) },
+    { "evidence", "verdict", WM_FIELD_TEXT, 0, AT(evidence.verdict) },
+    { "evidence", "fabric", WM_FIELD_TEXT, 0, AT(evidence.fabric) },
+    { "evidence", "reason", WM_FIELD_TEXT, 0, AT(evidence.reason) },
+    { "evidence", "claims", WM_FIELD_JSON, 0, AT(evidence.claims) },
+    { "evidence", "counters", WM_FIELD_JSON, 0, AT(evidence.counters) },
     { "noise", "foreign_cpu", WM_FIELD_REAL, 0, AT(noise.foreign_cpu) },
     { "noise", "steal", WM_FIELD_REAL, 0, AT(noise.steal) },
     { "noise", "involuntary_switches", WM_FIELD_INT64, 0, AT(noise.involuntary_switches) },
@@ -85,6 +90,8 @@ bool wm_field_present(const struct wm_field *field, const struct wm_result_cell 
         return true;
     case WM_FIELD_SETTINGS:
         return cell->n_settings > 0;
+    case WM_FIELD_JSON:
+        return json_array_size(*(json_t *const *)at) > 0;
     case WM_FIELD_PAIRS:
         return cell->n_pairs > 0;
     case WM_FIELD_HISTOGRAM:

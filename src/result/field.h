@@ -17,6 +17,7 @@ enum wm_field_type {
     WM_FIELD_STATUS, /* enum wm_status: always there */
     /* Lists; offset is not used. Absent when they have no member. */
     WM_FIELD_SETTINGS,
+    WM_FIELD_JSON, /* json_t *, an array */
     WM_FIELD_PAIRS,
     WM_FIELD_HISTOGRAM,
     WM_FIELD_RAW,

@@ -74,6 +74,14 @@ struct wm_result_cell {
         char kind[16], source[256]; /* link, measured: cannot be exceeded; estimate: can */
     } limit;
     struct {
+        char verdict[16]; /* "proven", "unproven", "contradicted"; "" = not looked at */
+        char fabric[16];  /* that carried the bytes, where the counters say so */
+        char reason[256]; /* why not proven */
+        /* Arrays as JSON, owned as the other arrays are: what the transport says it used, what counters moved, by host.
+         */
+        json_t *claims, *counters;
+    } evidence;
+    struct {
         double foreign_cpu, steal; /* share of the node's CPU time that was others' or stolen while the cell ran */
         int64_t involuntary_switches;
         int oversubscribed; /* 0, 1; -1 = absent */

@@ -54,6 +54,20 @@ def test_the_default_set_over_four_hosts_pairs_across_them(make_lab, wiremark, l
     assert all(cell["placement"] == "cross-host" and cell["hosts"] == 2 for cell in pairs)
     assert all(cell["placement"] == "mixed" and cell["hosts"] == 4 for cell in result["cells"] if cell not in pairs)
     assert "rank 0 on h1 <-> rank 2 on h2" in end.stdout
+    assert {cell["evidence"]["verdict"] for cell in result["cells"]} == {"proven"}
+    assert {cell["evidence"]["fabric"] for cell in result["cells"]} == {"tcp"}
+    assert {seen["device"] for cell in result["cells"] for seen in cell["evidence"]["counters"]} == {"eth0"}
+    assert len(result["topology"]["kinds"]) == 1 and result["topology"]["kinds"][0]["hosts"] == ["h1", "h2", "h3", "h4"]
+
+
+def test_what_stays_on_a_host_is_not_proven(make_lab, wiremark, load_result, tmp_path):
+    lab = make_lab(2)
+    end = lab.mpirun(4, wiremark, "run", "latency", "--pairs", "0-1,0-2", "--bytes", "64K", "--cell-time", "50ms",
+                     "--require-proven", "--output", "r.json", env={"OMPI_MCA_btl": "tcp,vader,self"})
+    assert end.rc == 1, end.output
+    inside, across = load_result(tmp_path / "r.json")["cells"]
+    assert inside["status"] == "failed" and inside["reason"].startswith("the road is not proven: no byte has to leave a host")
+    assert across["status"] == "measured" and across["evidence"]["verdict"] == "proven"
 
 
 def wait_for_cells(program, journal, count):

@@ -53,6 +53,7 @@ static inline void sample_full(struct wm_result_cell *c)
 {
     static struct wm_pair_result pairs[2] = { { 0, 2, 1920.5, 1.5e9 }, { 1, 3, NAN, NAN } };
     static struct wm_bin bins[2] = { { 1897.25, 12 }, { 1916.22, 4988 } };
+    static json_t *claims, *counters;
     static float raw[3] = { 1900.5f, 0.1f, 16777217.0f };
     sample_measured(c, "allreduce", 4096, 1920.123456789012);
     SET(c->provider, "tcp;ofi_rxm");
@@ -74,6 +75,16 @@ static inline void sample_full(struct wm_result_cell *c)
     c->bandwidth.alg_bytes_per_s = 2.133e9;
     c->bandwidth.bus_bytes_per_s = 3.2e9;
     c->message_rate_per_s = 1e6;
+    SET(c->evidence.verdict, "contradicted");
+    SET(c->evidence.fabric, "tcp");
+    SET(c->evidence.reason, "h1: eth0 carried 104 % of the bytes, mlx5_0:1 0 %");
+    if (claims == NULL)
+        claims = json_pack("[{s:s, s:s, s:s}]", "host", "h1", "fabric", "ib", "how", "RC queue pairs");
+    if (counters == NULL)
+        counters = json_pack("[{s:s, s:s, s:s, s:i, s:i}]", "host", "h1", "device", "eth0", "unit", "bytes", "sent",
+                             4321, "received", 4000);
+    c->evidence.claims = claims;
+    c->evidence.counters = counters;
     c->pairs = pairs;
     c->n_pairs = 2;
     c->histogram = bins;

@@ -282,6 +282,8 @@ static void test_errors(void)
         { "{\"pci\": [{}]}", "topology: pci[0].address is missing" },
         { "{\"pci\": [{\"address\": \"a\", \"parent\": \"a\"}]}",
           "topology: pci[0].parent refers to nothing that stands before it" },
+        { "{\"pci\": [{\"address\": \"a\"}, {\"address\": \"b\", \"parent\": \"b\"}]}",
+          "topology: pci[1].parent refers to nothing that stands before it" },
         { "{\"pci\": [{\"address\": \"a\", \"numa\": 0}]}", "topology: pci[0].numa refers to nothing" },
         { "{\"pci\": [{\"address\": \"a\", \"vendor\": \"0x10000\"}]}",
           "topology: pci[0].vendor is not a number such as" },

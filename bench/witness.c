@@ -1,0 +1,307 @@
+#include "bench/witness.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/limit.h"
+#include "src/core/clock.h"
+#include "src/result/result.h"
+#include "src/topo/discover.h"
+
+enum { MOST_COUNTERS = 6, BLOCK_OPERATIONS = 5 };
+static const double block_ns = 20e6, told_share = 0.05;
+static const uint64_t idle_ns = 50000000;
+
+/* What one rank a host tells rank 0. */
+struct testimony {
+    char host[64]; /* its name; "": another rank speaks for it */
+    struct wm_judgement judgement;
+    struct wm_claim claim;
+    uint64_t sent_bytes, received_bytes; /* at least */
+    int n;
+    struct told {
+        char device[48], errors[160];
+        bool in_packets;
+        uint64_t sent, received;
+    } counter[MOST_COUNTERS];
+};
+
+void wm_witnesses_open(struct wm_witnesses *w, const struct wm_plan *plan, int rank)
+{
+    *w = (struct wm_witnesses){ .plan = plan, .rank = rank };
+}
+
+void wm_witnesses_close(struct wm_witnesses *w)
+{
+    if (w->looked) {
+        wm_traffic_free(&w->idle);
+        wm_topo_free(&w->topo);
+        wm_tree_close(&w->tree);
+    }
+    w->looked = false;
+}
+
+void wm_evidence_clear(struct wm_evidence *evidence)
+{
+    json_decref(evidence->claims);
+    json_decref(evidence->counters);
+    *evidence = (struct wm_evidence){ 0 };
+}
+
+/* ---- one host ---- */
+
+static void sleep_ns(uint64_t ns)
+{
+    struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
+    nanosleep(&t, NULL);
+}
+
+/* Its cards and interfaces, and how much moves while nothing runs. */
+static int look(struct wm_witnesses *w, struct wm_err *err)
+{
+    struct wm_traffic before = { 0 }, after = { 0 };
+    if (w->looked)
+        return WM_OK;
+    if (wm_tree_open("/", &w->tree, err) != WM_OK)
+        return err->code;
+    w->looked = true;
+    if (wm_topo_read_rdma(&w->tree, &w->topo, err) == WM_OK && wm_topo_read_netifs(&w->tree, &w->topo, err) == WM_OK &&
+        wm_traffic_read(&w->tree, &w->topo, &before, err) == WM_OK) {
+        uint64_t begin = wm_now_ns();
+        sleep_ns(before.lifespan_ns > idle_ns ? before.lifespan_ns : idle_ns);
+        if (wm_traffic_read(&w->tree, &w->topo, &after, err) == WM_OK)
+            wm_traffic_since(&before, &after, &w->idle, err);
+        w->idle_ns = wm_now_ns() - begin;
+    }
+    wm_traffic_free(&before);
+    wm_traffic_free(&after);
+    return err->code;
+}
+
+/* The idle rise as it would be in ns. */
+static void scale(const struct wm_traffic *idle, double factor, struct wm_traffic *out)
+{
+    for (int i = 0; i < idle->n; i++) {
+        out->counter[i] = idle->counter[i];
+        out->counter[i].sent = (uint64_t)((double)idle->counter[i].sent * factor);
+        out->counter[i].received = (uint64_t)((double)idle->counter[i].received * factor);
+    }
+    out->n = idle->n;
+}
+
+static void keep_errors(struct told *told, const struct wm_traffic_counter *c)
+{
+    for (int i = 0; i < c->n_errors; i++) {
+        size_t used = strlen(told->errors);
+        snprintf(told->errors + used, sizeof(told->errors) - used, "%s%s %llu", used > 0 ? ", " : "", c->error[i].name,
+                 (unsigned long long)c->error[i].count);
+    }
+}
+
+/* Counters that carried a share worth telling, or errors. */
+static void keep_counters(struct testimony *t, const struct wm_traffic *moved)
+{
+    double least = told_share * (double)(t->sent_bytes > t->received_bytes ? t->sent_bytes : t->received_bytes);
+    for (int i = 0; i < moved->n && t->n < MOST_COUNTERS; i++) {
+        const struct wm_traffic_counter *c = &moved->counter[i];
+        double packet_bytes = c->in_packets ? (c->mtu_bytes > 0 ? c->mtu_bytes : 1500) : 1;
+        if ((double)(c->sent > c->received ? c->sent : c->received) * packet_bytes < least && c->n_errors == 0)
+            continue;
+        struct told *told = &t->counter[t->n++];
+        memcpy(told->device, c->device, sizeof(told->device));
+        told->in_packets = c->in_packets;
+        told->sent = c->sent;
+        told->received = c->received;
+        keep_errors(told, c);
+    }
+}
+
+static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint64_t ns, struct testimony *t)
+{
+    struct wm_traffic idle = { .counter = calloc((size_t)w->idle.n + 1, sizeof(*idle.counter)) };
+    if (idle.counter != NULL)
+        scale(&w->idle, (double)ns / (double)(w->idle_ns > 0 ? w->idle_ns : 1), &idle);
+    struct wm_witness witness = {
+        .host = t->host,
+        .least_sent_bytes = t->sent_bytes,
+        .least_received_bytes = t->received_bytes,
+        .moved = moved,
+        .idle = &idle,
+        .claim = t->claim,
+    };
+    wm_evidence_judge(&witness, 1, WM_FABRIC_UNKNOWN, &t->judgement);
+    if (t->judgement.verdict != WM_VERDICT_NONE)
+        keep_counters(t, moved);
+    wm_traffic_free(&idle);
+}
+
+/* ---- what must move ---- */
+
+static int first_on_host(const struct wm_witnesses *w, const struct wm_comparison *c, int host)
+{
+    int m = 0;
+    while (w->plan->host_of[c->member[m]] != host)
+        m++;
+    return m;
+}
+
+/* A library's collective: the least that any algorithm moves, a rotating root on this host as often as its ranks are.
+ */
+static void library_must(const struct wm_witnesses *w, const struct wm_arm *arm, enum wm_coll_kind kind, int host,
+                         double calls, struct testimony *t)
+{
+    int here = 0;
+    for (int r = 0; r < w->plan->ranks; r++)
+        here += w->plan->host_of[r] == host;
+    bool rotates = arm->spec->bench->rooted && arm->spec->root == WM_ROOT_ROTATE;
+    double root_here = rotates ? (double)here / w->plan->ranks
+                               : w->plan->host_of[arm->spec->bench->rooted ? arm->spec->root : 0] == host;
+    struct wm_cut with = wm_cut_of_host(kind, here, w->plan->ranks, true);
+    struct wm_cut without = wm_cut_of_host(kind, here, w->plan->ranks, false);
+    double bytes = calls * (double)arm->cell->bytes;
+    t->sent_bytes = (uint64_t)(bytes * (root_here * with.out + (1 - root_here) * without.out));
+    t->received_bytes = (uint64_t)(bytes * (root_here * with.in + (1 - root_here) * without.in));
+}
+
+/* Collective: what `calls` calls of the arm must move between this rank's host and others. */
+static int must_move(struct wm_witnesses *w, const struct wm_comparison *c, const struct wm_arm *arm, uint64_t calls,
+                     struct testimony *t, struct wm_err *err)
+{
+    struct wm_crossing mine = { 0 }, *all = calloc((size_t)c->members->size, sizeof(*all));
+    enum wm_coll_kind kind = WM_COLL_BARRIER;
+    int host = w->plan->host_of[w->rank];
+    bool library = wm_crossing_of_arm(w->plan, arm, w->rank, &mine, &kind);
+    if (all == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", c->members->size);
+    if (wm_world_agree(c->members, WM_SPIN, err) != WM_OK ||
+        wm_world_allgather(c->members, &mine, sizeof(mine), all, err) != WM_OK) {
+        free(all);
+        return err->code;
+    }
+    for (int m = 0; m < c->members->size; m++)
+        if (w->plan->host_of[c->member[m]] == host) {
+            t->sent_bytes += calls * all[m].out_bytes;
+            t->received_bytes += calls * all[m].in_bytes;
+        }
+    if (library && kind != WM_COLL_ALLTOALLV)
+        library_must(w, arm, kind, host, (double)calls, t);
+    free(all);
+    return WM_OK;
+}
+
+/* ---- the block ---- */
+
+static bool to_be_proven(const struct wm_comparison *c, const struct wm_arm *arm)
+{
+    const struct wm_transport *transport = arm->endpoint->is->transport;
+    return c->members->hosts > 1 && arm->status == WM_MEASURED && arm->endpoint->lost == WM_OK &&
+           arm->cell->bytes > 0 && !transport->simulated && !transport->moves_nothing;
+}
+
+/* Collective: counters around the block; moved is filled on ranks that look. */
+static int observe(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *arm, uint64_t calls, bool looks,
+                   struct wm_traffic *moved, uint64_t *ns, struct wm_err *err)
+{
+    struct wm_traffic before = { 0 }, after = { 0 };
+    struct wm_err why = { .rank = -1 };
+    if (looks && look(w, &why) == WM_OK) {
+        sleep_ns(w->idle.lifespan_ns);
+        wm_traffic_read(&w->tree, &w->topo, &before, &why);
+    }
+    uint64_t begin = wm_now_ns();
+    int rc = wm_compare_alone(c, arm, calls, err);
+    if (looks && rc == WM_OK && why.code == WM_OK) {
+        sleep_ns(before.lifespan_ns);
+        if (wm_traffic_read(&w->tree, &w->topo, &after, &why) == WM_OK)
+            wm_traffic_since(&before, &after, moved, &why);
+    }
+    *ns = wm_now_ns() - begin;
+    wm_traffic_free(&before);
+    wm_traffic_free(&after);
+    return rc;
+}
+
+/* ---- rank 0 ---- */
+
+static json_t *claim_to_json(const struct testimony *t)
+{
+    json_t *o = json_pack("{s:o}", "host", wm_result_text(t->host));
+    if (t->claim.fabric != WM_FABRIC_UNKNOWN)
+        json_object_set_new(o, "fabric", json_string(wm_fabric_names[t->claim.fabric]));
+    if (t->claim.device[0] != '\0')
+        json_object_set_new(o, "device", wm_result_text(t->claim.device));
+    if (t->claim.provider[0] != '\0')
+        json_object_set_new(o, "provider", wm_result_text(t->claim.provider));
+    if (t->claim.how[0] != '\0')
+        json_object_set_new(o, "how", wm_result_text(t->claim.how));
+    return o;
+}
+
+static json_t *counter_to_json(const struct testimony *t, const struct told *told)
+{
+    json_t *o = json_pack("{s:o, s:o, s:s, s:I, s:I}", "host", wm_result_text(t->host), "device",
+                          wm_result_text(told->device), "unit", told->in_packets ? "packets" : "bytes", "sent",
+                          (json_int_t)told->sent, "received", (json_int_t)told->received);
+    if (told->errors[0] != '\0')
+        json_object_set_new(o, "errors", wm_result_text(told->errors));
+    return o;
+}
+
+static void conclude(const struct testimony *all, int n, struct wm_evidence *out)
+{
+    out->claims = json_array();
+    out->counters = json_array();
+    for (int m = 0; m < n; m++) {
+        const struct testimony *t = &all[m];
+        if (t->host[0] == '\0')
+            continue;
+        wm_evidence_join(&out->judgement, &t->judgement);
+        if (t->claim.how[0] != '\0' && t->judgement.verdict != WM_VERDICT_NONE)
+            json_array_append_new(out->claims, claim_to_json(t));
+        for (int i = 0; i < t->n; i++)
+            json_array_append_new(out->counters, counter_to_json(t, &t->counter[i]));
+    }
+}
+
+static int put_together(struct wm_comparison *c, const struct testimony *mine, struct wm_evidence *out,
+                        struct wm_err *err)
+{
+    struct testimony *all = c->members->rank == 0 ? calloc((size_t)c->members->size, sizeof(*all)) : NULL;
+    if (c->members->rank == 0 && all == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", c->members->size);
+    if (wm_world_agree(c->members, WM_SPIN, err) == WM_OK &&
+        wm_world_gather(c->members, mine, sizeof(*mine), all, WM_SPIN, err) == WM_OK && all != NULL)
+        conclude(all, c->members->size, out);
+    free(all);
+    return err->code;
+}
+
+int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *arm, struct wm_evidence *out,
+               struct wm_err *err)
+{
+    int host = w->plan->host_of[w->rank];
+    bool looks = first_on_host(w, c, host) == c->members->rank;
+    struct testimony mine = { .n = 0 };
+    struct wm_traffic moved = { 0 };
+    double calls_in_block = block_ns / (arm->call_ns > 1 ? arm->call_ns : 1);
+    uint64_t ns, calls = calls_in_block > BLOCK_OPERATIONS ? (uint64_t)calls_in_block : BLOCK_OPERATIONS;
+    *out = (struct wm_evidence){ 0 };
+    if (looks)
+        memcpy(mine.host, c->members->places[c->members->rank].host, sizeof(mine.host));
+    if (!to_be_proven(c, arm))
+        return WM_OK;
+    if (wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err) != WM_OK ||
+        must_move(w, c, arm, calls, &mine, err) != WM_OK)
+        return err->code;
+    int rc = observe(w, c, arm, calls, looks, &moved, &ns, err);
+    if (looks && rc == WM_OK) {
+        if (arm->endpoint->is->transport->claim != NULL)
+            arm->endpoint->is->transport->claim(arm->endpoint->ep, &mine.claim);
+        testify(w, &moved, ns, &mine);
+    }
+    wm_traffic_free(&moved);
+    if (rc == WM_OK && arm->endpoint->lost == WM_OK)
+        rc = put_together(c, &mine, out, err);
+    return rc;
+}
