@@ -1,16 +1,14 @@
 /** `wiremark doctor`: one rank a node looks, rank 0 puts the nodes together. */
 #include <dlfcn.h>
 #include <libgen.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reports/doctor.h"
 #include "src/cli/command.h"
+#include "src/cli/together.h"
 #include "src/core/text.h"
 #include "src/doctor/doctor.h"
-#include "src/world/launch.h"
-#include "src/world/world.h"
 
 struct conf {
     char *sysfs_root, *xml;
@@ -333,22 +331,6 @@ static int look_and_gather(const struct conf *conf, const struct chosen *chosen,
     return status;
 }
 
-/* Collective over all ranks. */
-static int together(const struct conf *conf, const struct chosen *chosen, const struct wm_world *world,
-                    struct wm_err *err)
-{
-    struct wm_world *part = NULL;
-    int n, *leader = leaders_of(world, &n), status = 0;
-    if (leader == NULL)
-        wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", world->size);
-    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && world->places[world->rank].local_rank == 0 &&
-        wm_world_part(world, leader, n, &part, err) == WM_OK)
-        status = look_and_gather(conf, chosen, part, world->places[world->rank].host, err);
-    wm_world_part_close(part);
-    free(leader);
-    return status;
-}
-
 /* What needs no look at the machine. False: there is more to do. */
 static bool answer(const struct conf *conf)
 {
@@ -362,31 +344,31 @@ static bool answer(const struct conf *conf)
     return conf->help || conf->list;
 }
 
-/* All ranks return the same status, once rank 0 has said everything. */
-static int with_mpi(const struct conf *conf, const struct chosen *chosen, const struct wm_launch *launch, int *argc,
-                    char ***argv, struct wm_err *err)
+struct job {
+    const struct conf *conf;
+    const struct chosen *chosen;
+};
+
+/* Collective over all ranks. */
+static int work(void *arg, const struct wm_world *world, struct wm_err *err)
 {
-    struct wm_err opened = { .rank = -1 };
-    struct wm_world *world;
-    if (wm_world_open(argc, argv, launch, &world, &opened) != WM_OK)
-        return launch->rank <= 0 ? wm_cli_fail(&opened) : wm_exit_status(opened.code);
-    uint64_t status = 0;
-    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && !conf->help && !conf->list)
-        status = (uint64_t)together(conf, chosen, world, err);
-    wm_world_agree(world, WM_SLEEP, err);
-    if (world->rank == 0) {
-        if (err->code == WM_OK)
-            answer(conf);
-        err->rank = -1; /* the user's words are the same everywhere, and what is one host's names it */
-        wm_cli_fail(err);
-        fflush(stdout);
+    const struct job *job = arg;
+    struct wm_world *part = NULL;
+    int n, *leader, status = 0;
+    if (job->conf->help || job->conf->list) {
+        if (world->rank == 0)
+            answer(job->conf);
+        return 0;
     }
-    status = (uint64_t)wm_exit_worse((int)status, wm_exit_status(err->code));
-    wm_world_max(world, &status, 1, WM_SLEEP, &opened);
-    if (status != 0) /* a launcher ends the others when the first has left with it: all is said already */
-        signal(SIGTERM, SIG_IGN);
-    wm_world_close(world);
-    return (int)status;
+    leader = leaders_of(world, &n);
+    if (leader == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", world->size);
+    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && world->places[world->rank].local_rank == 0 &&
+        wm_world_part(world, leader, n, &part, err) == WM_OK)
+        status = look_and_gather(job->conf, job->chosen, part, world->places[world->rank].host, err);
+    wm_world_part_close(part);
+    free(leader);
+    return status;
 }
 
 static int doctor_main(int argc, char **argv)
@@ -400,7 +382,7 @@ static int doctor_main(int argc, char **argv)
     wm_launch_read(&launch);
     parse(&group, argc, argv, &chosen, &err);
     if (launch.launched) {
-        status = with_mpi(&conf, &chosen, &launch, &argc, &argv, &err);
+        status = wm_cli_together(&launch, &argc, &argv, work, &(struct job){ &conf, &chosen }, &err);
     } else {
         if (err.code == WM_OK && !answer(&conf))
             status = alone(&conf, &chosen, &err);

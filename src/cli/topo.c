@@ -4,10 +4,9 @@
 #include "reports/topology.h"
 #include "src/cli/command.h"
 #include "src/cli/survey.h"
+#include "src/cli/together.h"
 #include "src/result/result.h"
 #include "src/result/topology.h"
-#include "src/world/launch.h"
-#include "src/world/world.h"
 
 enum form { FORM_TEXT, FORM_JSON, FORM_DOT };
 static const char *const forms[] = { "text", "json", "dot", NULL };
@@ -194,10 +193,16 @@ static int show_all(const struct conf *conf, const struct wm_world *world, const
     return conf->form == FORM_TEXT ? show_ranks(world, survey, err) : WM_OK;
 }
 
-static int look_together(const struct conf *conf, const struct wm_world *world, struct wm_err *err)
+static int work(void *arg, const struct wm_world *world, struct wm_err *err)
 {
+    const struct conf *conf = arg;
     struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
     struct wm_survey survey;
+    if (conf->help) {
+        if (world->rank == 0)
+            print_options(stdout, WM_HELP_TEXT);
+        return 0;
+    }
     if (conf->gids)
         wm_fail(err, WM_EUSAGE, "", 0, "--gids shows one node's addresses: run it without a launcher there");
     if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && wm_survey(world, &request, NULL, &survey, err) == WM_OK) {
@@ -205,30 +210,7 @@ static int look_together(const struct conf *conf, const struct wm_world *world, 
             show_all(conf, world, &survey, err);
         wm_survey_free(&survey);
     }
-    return err->code;
-}
-
-static int together(const struct wm_launch *launch, const struct conf *conf, int *argc, char ***argv,
-                    struct wm_err *err)
-{
-    struct wm_err opened = { .rank = -1 };
-    struct wm_world *world;
-    if (wm_world_open(argc, argv, launch, &world, &opened) != WM_OK)
-        return wm_cli_fail(&opened);
-    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && !conf->help)
-        look_together(conf, world, err);
-    if (world->rank == 0) {
-        if (conf->help)
-            print_options(stdout, WM_HELP_TEXT);
-        err->rank = -1;
-        wm_cli_fail(err);
-        fflush(stdout);
-        fflush(stderr);
-    }
-    int status = wm_exit_status(err->code);
-    wm_world_barrier(world, WM_SLEEP, &opened);
-    wm_world_close(world);
-    return status;
+    return 0;
 }
 
 static int topo_main(int argc, char **argv)
@@ -241,7 +223,7 @@ static int topo_main(int argc, char **argv)
     wm_launch_read(&launch);
     parse(&group, argc, argv, &err);
     if (launch.launched) {
-        status = together(&launch, &conf, &argc, &argv, &err);
+        status = wm_cli_together(&launch, &argc, &argv, work, &conf, &err);
     } else {
         if (err.code == WM_OK && conf.help)
             print_options(stdout, WM_HELP_TEXT);
