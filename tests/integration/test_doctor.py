@@ -93,6 +93,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", FAULTS)
 def test_a_planted_fault_is_found_and_no_other(doctor, record, check):
     health, word, *faults = FAULTS[check]

@@ -70,6 +70,7 @@ def test_topology_file(topo, name):
     is_golden(name.removesuffix(".xml"), end.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", machines())
 def test_json_is_what_a_result_holds(topo, record, machine):
     kind = kind_of(topo("--sysfs-root", record(machine), "--format", "json"))
@@ -191,6 +192,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", BROKEN)
 def test_broken_file_is_absent_and_told(topo, record, how):
     end = topo("--sysfs-root", record("dgx-h100", *BROKEN[how]), "--format", "json")
