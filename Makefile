@@ -68,10 +68,12 @@ include $(BUILD)/config.mk
 -include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=))
 endif
 
-# Files of optional components that are not there.
-ifeq ($(filter -DHAVE_LIBXML2,$(COMPONENT_CFLAGS)),)
-OBJECTS := $(filter-out $(BUILD)/src/topo/nccl.o,$(OBJECTS))
-endif
+# Files of optional components, left out where the component is not there; % stands for anything.
+FILES_LIBXML2   := src/topo/nccl
+FILES_LIBFABRIC := src/transport/ofi src/transport/ofi_%
+FILES_VERBS     := src/transport/verbs src/transport/verbs_%
+absent  := $(foreach name,LIBXML2 LIBFABRIC VERBS,$(if $(filter -DHAVE_$(name),$(COMPONENT_CFLAGS)),,$(FILES_$(name))))
+OBJECTS := $(filter-out $(addprefix $(BUILD)/,$(addsuffix .o,$(absent))),$(OBJECTS))
 
 $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)

@@ -52,6 +52,13 @@ static int attach(struct wm_endpoint *e, const struct wm_endpoint_conf *conf, st
     return wm_attach(e->is->transport, e->ep, buf, 0, &e->attached, err);
 }
 
+/* Peers may put into this rank, or get from it, while it waits for them elsewhere. */
+static int serve(void *arg)
+{
+    struct wm_endpoint *e = arg;
+    return e->lost == WM_OK ? e->is->transport->progress(e->ep) : WM_OK;
+}
+
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
 {
     struct wm_ep_conf ep = {
@@ -64,6 +71,8 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
     }
     wm_world_agree(conf->world, WM_SPIN, &story);
     wm_watch_fault(conf->watch, WM_FAULT_NONE, NULL);
+    if (story.code == WM_OK && e->is->transport->progress != NULL)
+        wm_world_meanwhile(serve, e);
     if (story.code == WM_OK && attach(e, conf, &story) == WM_OK) {
         open_barrier(e, conf->world, &story);
         wm_world_agree(conf->world, WM_SPIN, &story);
@@ -79,6 +88,7 @@ void wm_endpoint_close(struct wm_endpoint *e)
     wm_program_close(e->barrier);
     if (e->ep == NULL)
         return;
+    wm_world_meanwhile(NULL, e);
     if (e->lost == WM_OK) {
         wm_detach(e->is->transport, e->ep, &e->attached);
         e->is->transport->close(e->ep);

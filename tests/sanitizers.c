@@ -25,5 +25,6 @@ const char *__lsan_default_suppressions(void)
            "leak:libopen-rte.so\n"
            "leak:libopen-pal.so\n"
            "leak:libevent_core\n"
-           "leak:libmpich.so\n";
+           "leak:libmpich.so\n"
+           "leak:libfabric.so\n";
 }

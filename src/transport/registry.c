@@ -7,6 +7,16 @@ const struct wm_transport_row wm_transports[] = {
     { "null", NULL, &wm_transport_null },
     { "sim", NULL, &wm_transport_sim },
     { "mpi", NULL, &wm_transport_mpi },
+#ifdef HAVE_VERBS
+    { "verbs", NULL, &wm_transport_verbs },
+#else
+    { "verbs", "libibverbs", NULL },
+#endif
+#ifdef HAVE_LIBFABRIC
+    { "ofi", NULL, &wm_transport_ofi },
+#else
+    { "ofi", "libfabric", NULL },
+#endif
     { NULL, NULL, NULL },
 };
 

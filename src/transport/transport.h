@@ -108,7 +108,9 @@ struct wm_transport {
     void (*unbind_coll)(struct wm_ep *ep, void *handle);
     void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
     const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
-    void (*close)(struct wm_ep *ep);                       /* collective; NULL is allowed */
+    /* Local: serves peers that reach into this process while it waits elsewhere. NULL: the library needs no help. */
+    int (*progress)(struct wm_ep *ep);
+    void (*close)(struct wm_ep *ep); /* collective; NULL is allowed */
     void (*abandon)(
         struct wm_ep *ep); /* local: after an error, with posts still open; frees what can be freed. NULL: leak */
 };
@@ -118,7 +120,8 @@ struct wm_transport_row {
     const struct wm_transport *transport; /* NULL: not built in */
 };
 extern const struct wm_transport_row wm_transports[]; /* ended by name == NULL */
-extern const struct wm_transport wm_transport_null, wm_transport_sim, wm_transport_mpi;
+extern const struct wm_transport wm_transport_null, wm_transport_sim, wm_transport_mpi, wm_transport_ofi,
+    wm_transport_verbs;
 
 /** Row of a name, or NULL. */
 const struct wm_transport_row *wm_transport_find(const char *name);

@@ -35,19 +35,49 @@ static void nap(uint64_t waited_ns)
     nanosleep(&t, NULL);
 }
 
+static struct {
+    int (*work)(void *arg);
+    void *arg;
+} meanwhile[16];
+static int n_meanwhile;
+
+bool wm_world_meanwhile(int (*work)(void *arg), void *arg)
+{
+    const int room = (int)(sizeof(meanwhile) / sizeof(*meanwhile));
+    int i = 0;
+    while (i < n_meanwhile && meanwhile[i].arg != arg)
+        i++;
+    if (work == NULL && i < n_meanwhile)
+        meanwhile[i] = meanwhile[--n_meanwhile];
+    if (work == NULL || i == room)
+        return work == NULL;
+    meanwhile[i].work = work;
+    meanwhile[i].arg = arg;
+    n_meanwhile += i == n_meanwhile;
+    return true;
+}
+
+/* What goes wrong in it is told by the next operation there. */
+static void work_meanwhile(void)
+{
+    for (int i = 0; i < n_meanwhile; i++)
+        meanwhile[i].work(meanwhile[i].arg);
+}
+
 int wm_mpi_complete(const struct wm_world *world, MPI_Request *request, enum wm_wait wait)
 {
     uint64_t begin_ns = wm_now_ns();
     int done = 0, rc;
-    if (wait == WM_SPIN && !world->crowded)
+    if (wait == WM_SPIN && !world->crowded && n_meanwhile == 0)
         return MPI_Wait(request, MPI_STATUS_IGNORE);
     for (;;) {
         rc = MPI_Test(request, &done, MPI_STATUS_IGNORE);
         if (rc != MPI_SUCCESS || done)
             return rc;
-        if (wait == WM_SPIN)
+        work_meanwhile();
+        if (wait == WM_SPIN && world->crowded)
             sched_yield();
-        else
+        else if (wait == WM_SLEEP)
             nap(wm_now_ns() - begin_ns);
     }
 }

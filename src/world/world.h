@@ -67,6 +67,13 @@ int wm_world_gather(const struct wm_world *world, const void *mine, size_t bytes
                     struct wm_err *err);
 
 /**
+ * Local, for all worlds of the process: work that is done over and over while a rank waits in a collective of this
+ * header, such as serving peers that reach into its memory. One entry for each arg; work NULL takes it out again.
+ * @return false when there is no room for another one
+ */
+bool wm_world_meanwhile(int (*work)(void *arg), void *arg);
+
+/**
  * Collective: if any rank failed, every rank gets that error (of the lowest rank among the worst; a failure outranks a
  * skip (WM_EUNSUP)), with err->rank set to its rank in this world. Returns err->code. Ranks wait by `wait`: after a
  * comparison in which only some ranks took part, the others sleep here.

@@ -1,0 +1,88 @@
+/** libfabric as a transport: EFA and every other provider with reliable datagram endpoints. */
+#include "src/transport/ofi.h"
+
+#include <string.h>
+
+#include "src/topo/fabric.h"
+
+static const char *const put_names[] = { "auto", "delivery", "flush", NULL };
+
+static const struct wm_option ofi_options[] = {
+    { .name = "provider",
+      .arg = "NAME",
+      .help =
+          "provider of transport ofi: a core such as efa or tcp, or a full name such as 'tcp;ofi_rxm'; the best that "
+          "is there by default",
+      .type = WM_OPT_TEXT,
+      .offset = offsetof(struct wm_ofi_conf, provider) },
+    { .name = "ofi-put",
+      .arg = "HOW",
+      .help = "how a put of transport ofi is complete at the target: delivery (FI_DELIVERY_COMPLETE), flush (a read of "
+              "one byte after the write), or auto (delivery where the provider has it)",
+      .fallback = "auto",
+      .type = WM_OPT_CHOICE,
+      .offset = offsetof(struct wm_ofi_conf, put),
+      .names = put_names },
+    { .name = NULL },
+};
+
+static int ofi_probe(const void *own, struct wm_err *err)
+{
+    static const struct wm_ofi_conf plain = { .provider = NULL };
+    struct fi_info *info = NULL;
+    int rc = wm_ofi_choose(own != NULL ? own : &plain, &info, err);
+
+    fi_freeinfo(info);
+    return rc;
+}
+
+static const char *ofi_version(char *text, size_t bytes)
+{
+    char number[32] = "";
+
+    fi_tostr_r(number, sizeof(number), number, FI_TYPE_VERSION);
+    snprintf(text, bytes, "libfabric %s", number);
+    return text;
+}
+
+static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
+{
+    const struct wm_ofi_ep *e = wm_ofi_of(ep);
+    const struct fi_info *info = e->info;
+    const struct fid_nic *nic = info->nic;
+    struct wm_fabric_facts facts = { .provider = info->fabric_attr->prov_name };
+    const char *device = info->domain_attr->name;
+
+    if (nic != NULL && nic->device_attr != NULL && nic->device_attr->name != NULL)
+        device = nic->device_attr->name;
+    if (nic != NULL && nic->device_attr != NULL)
+        facts.driver = nic->device_attr->driver;
+    if (nic != NULL && nic->link_attr != NULL)
+        facts.link_layer = nic->link_attr->network_type;
+    *out = (struct wm_claim){ .fabric = wm_fabric_of(&facts) };
+    snprintf(out->provider, sizeof(out->provider), "%s", info->fabric_attr->prov_name);
+    if (out->fabric != WM_FABRIC_SHM && device != NULL)
+        snprintf(out->device, sizeof(out->device), "%s", device);
+    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s",
+             e->put_flags != 0 ? "delivery complete" : "write and read");
+}
+
+const struct wm_transport wm_transport_ofi = {
+    .name = "ofi",
+    .summary = "libfabric's tagged messages and remote memory access over any provider",
+    .options = ofi_options,
+    .conf_bytes = sizeof(struct wm_ofi_conf),
+    .ops = &wm_ofi_ops,
+    .probe = ofi_probe,
+    .open = wm_ofi_open,
+    .reg = wm_ofi_reg,
+    .key = wm_ofi_key,
+    .import = wm_ofi_import,
+    .unreg = wm_ofi_unreg,
+    .bind_msg = wm_ofi_bind_msg,
+    .claim = ofi_claim,
+    .version = ofi_version,
+    .progress = wm_ofi_progress,
+    .close = wm_ofi_close,
+    .abandon = wm_ofi_close,
+};

@@ -1,0 +1,218 @@
+/**
+ * Which provider transport ofi takes. libfabric names them by layers, the core first: "tcp;ofi_rxm" makes reliable
+ * datagrams of the connections of tcp. Only what the user named, or nothing: another core is never taken instead.
+ */
+#include <rdma/fi_errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/core/text.h"
+#include "src/transport/ofi.h"
+
+#define NAMES 64
+
+/* Best first, where the user names none: cards with transports of their own, then the kernel's, then one host only. */
+static const char *const order[] = {
+    "cxi", "efa", "opx", "psm3", "psm2", "verbs", "tcp", "net", "udp", "sockets", "shm"
+};
+
+static uint32_t version(void)
+{
+    const uint32_t built = FI_VERSION(FI_MAJOR_VERSION, FI_MINOR_VERSION), here = fi_version();
+    return FI_VERSION_GE(here, built) ? built : here;
+}
+
+/* What the transport needs, and which of a provider's wishes it meets. */
+static struct fi_info *new_hints(void)
+{
+    struct fi_info *hints = fi_allocinfo();
+
+    if (hints == NULL)
+        return NULL;
+    hints->caps = FI_TAGGED | FI_RMA;
+    hints->mode = FI_CONTEXT | FI_CONTEXT2;
+    hints->ep_attr->type = FI_EP_RDM;
+    hints->domain_attr->mr_mode = FI_MR_LOCAL | FI_MR_ENDPOINT | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
+    hints->domain_attr->threading = FI_THREAD_DOMAIN;          /* one thread calls it: no locks */
+    hints->domain_attr->control_progress = FI_PROGRESS_MANUAL; /* and has no thread of its own beside it */
+    hints->domain_attr->data_progress = FI_PROGRESS_MANUAL;
+    hints->domain_attr->resource_mgmt = FI_RM_ENABLED;
+    return hints;
+}
+
+static const char *name_of(const struct fi_info *info)
+{
+    return info->fabric_attr->prov_name;
+}
+
+static bool same_core(const char *name, const char *core)
+{
+    size_t length = strcspn(name, ";");
+    return strlen(core) == length && strncmp(name, core, length) == 0;
+}
+
+/* The exact name first; a core without it is taken with the layers that make it a datagram endpoint. */
+static const struct fi_info *find(const struct fi_info *all, const char *wanted)
+{
+    const struct fi_info *info = all;
+
+    while (info != NULL && strcmp(name_of(info), wanted) != 0)
+        info = info->next;
+    if (info != NULL || strchr(wanted, ';') != NULL)
+        return info;
+    for (info = all; info != NULL && !same_core(name_of(info), wanted);)
+        info = info->next;
+    return info;
+}
+
+static const struct fi_info *find_best(const struct fi_info *all)
+{
+    const struct fi_info *found = NULL;
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(*order) && found == NULL; i++)
+        found = find(all, order[i]);
+    return found != NULL ? found : all;
+}
+
+/* ---- What is there, for the user ---- */
+
+static void add_name(const char **names, const char *name)
+{
+    int n = 0;
+
+    while (names[n] != NULL && strcmp(names[n], name) != 0)
+        n++;
+    if (n < NAMES)
+        names[n] = name;
+}
+
+static void list_names(char *text, size_t bytes, const char *const *names)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (int n = 0; names[n] != NULL && used < bytes; n++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%s", n > 0 ? ", " : "", names[n]);
+}
+
+/* Does FI_PROVIDER ("tcp,shm", "^psm2") keep libfabric from offering this core? */
+static bool is_filtered(const char *filter, const char *wanted)
+{
+    bool excludes = filter != NULL && *filter == '^', named = false;
+
+    if (filter == NULL || *filter == '\0')
+        return false;
+    for (const char *word = filter + excludes; *word != '\0' && !named; word += *word == ',') {
+        size_t length = strcspn(word, ",");
+        named = strcspn(wanted, ";") == strcspn(word, ";,") && strncmp(word, wanted, strcspn(word, ";,")) == 0;
+        word += length;
+    }
+    return named == excludes;
+}
+
+/* Known: `known` are the layers that are built in; near: one of them or of what is there. */
+static void say_why(const struct fi_info *known, const char *const *there, const char *wanted, char *text, size_t bytes)
+{
+    const char *names[2 * NAMES + 1] = { NULL }, *filter = getenv("FI_PROVIDER");
+    char hint[96];
+    bool found = false;
+
+    for (const struct fi_info *info = known; info != NULL; info = info->next) {
+        found = found || same_core(wanted, name_of(info));
+        add_name(names, name_of(info));
+    }
+    for (int n = 0; there[n] != NULL; n++)
+        add_name(names, there[n]);
+    if (!found)
+        snprintf(text, bytes, "this libfabric does not know it%s", wm_did_you_mean(hint, sizeof(hint), wanted, names));
+    else if (is_filtered(filter, wanted))
+        snprintf(text, bytes, "FI_PROVIDER=%.60s leaves it out", filter);
+    else
+        snprintf(text, bytes, "it finds nothing here that it can use");
+}
+
+static int absent(const struct fi_info *all, const char *wanted, struct wm_err *err)
+{
+    const char *names[NAMES + 1] = { NULL };
+    char list[200], why[160];
+    struct fi_info *known = NULL;
+
+    for (const struct fi_info *info = all; info != NULL; info = info->next)
+        add_name(names, name_of(info));
+    list_names(list, sizeof(list), names);
+    if (fi_getinfo(version(), NULL, NULL, FI_PROV_ATTR_ONLY, NULL, &known) != 0)
+        known = NULL;
+    say_why(known, names, wanted, why, sizeof(why));
+    fi_freeinfo(known);
+    return wm_fail(err, WM_EABSENT, "", 0, "--provider %.60s: %s; there are: %s", wanted, why,
+                   names[0] != NULL ? list : "none");
+}
+
+static int nothing(int rc, struct wm_err *err)
+{
+    const char *filter = getenv("FI_PROVIDER");
+
+    return wm_ofi_fail(err, WM_EABSENT, "fi_getinfo", rc,
+                       "no provider here has datagram endpoints with tags and remote "
+                       "memory access%s%.60s",
+                       filter != NULL ? ", with FI_PROVIDER=" : "", filter != NULL ? filter : "");
+}
+
+/* ---- Choosing ---- */
+
+/* The same provider once more with FI_DELIVERY_COMPLETE; NULL when it cannot. */
+static struct fi_info *with_delivery(const struct fi_info *info)
+{
+    struct fi_info *hints = fi_dupinfo(info), *found = NULL;
+
+    if (hints == NULL)
+        return NULL;
+    hints->tx_attr->op_flags = FI_DELIVERY_COMPLETE;
+    if (fi_getinfo(version(), NULL, NULL, 0, hints, &found) != 0)
+        found = NULL;
+    fi_freeinfo(hints);
+    if (found != NULL && strcmp(name_of(found), name_of(info)) == 0)
+        return found;
+    fi_freeinfo(found);
+    return NULL;
+}
+
+static int choose_put(const struct wm_ofi_conf *conf, struct fi_info **info, struct wm_err *err)
+{
+    struct fi_info *better = conf->put == WM_OFI_PUT_FLUSH ? NULL : with_delivery(*info);
+
+    if (better != NULL) {
+        fi_freeinfo(*info);
+        *info = better;
+    } else if (conf->put == WM_OFI_PUT_DELIVERY) {
+        return wm_fail(err, WM_EABSENT, "", 0, "--ofi-put delivery: provider %s has no FI_DELIVERY_COMPLETE",
+                       name_of(*info));
+    }
+    return WM_OK;
+}
+
+int wm_ofi_choose(const struct wm_ofi_conf *conf, struct fi_info **out, struct wm_err *err)
+{
+    struct fi_info *hints = new_hints(), *all = NULL, *chosen = NULL;
+    const struct fi_info *found;
+
+    if (hints == NULL)
+        return wm_fail(err, WM_ENOMEM, "fi_allocinfo", 0, "hints of transport ofi");
+    int rc = fi_getinfo(version(), NULL, NULL, 0, hints, &all);
+    fi_freeinfo(hints);
+    if (rc != 0)
+        all = NULL;
+    found = conf->provider != NULL ? find(all, conf->provider) : all != NULL ? find_best(all) : NULL;
+    if (found == NULL && conf->provider != NULL)
+        absent(all, conf->provider, err);
+    else if (found == NULL)
+        nothing(rc, err);
+    else if ((chosen = fi_dupinfo(found)) == NULL)
+        wm_fail(err, WM_ENOMEM, "fi_dupinfo", 0, "provider %s", name_of(found));
+    else if (choose_put(conf, &chosen, err) == WM_OK)
+        *out = chosen;
+    else
+        fi_freeinfo(chosen);
+    fi_freeinfo(all);
+    return err->code;
+}

@@ -1,0 +1,250 @@
+/** Hot path of transport ofi: numbered messages, posts that wait for room, completions that find their slot. */
+#include "src/transport/ofi.h"
+
+#include <rdma/fi_errno.h>
+#include <rdma/fi_rma.h>
+#include <rdma/fi_tagged.h>
+#include <sched.h>
+
+/* Completions taken at once, and held-back posts tried again, in one round of progress. */
+#define COMPLETIONS 16
+#define RETRIES     4
+
+static inline void *desc_of(const struct wm_msg *msg)
+{
+    return msg->local != NULL ? msg->local->desc : NULL;
+}
+
+static ssize_t attempt_write(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    const struct wm_msg *m = s->msg;
+    struct iovec from = { .iov_base = m->ptr, .iov_len = m->bytes };
+    struct fi_rma_iov to = { .addr = m->remote->address + m->remote_at, .len = m->bytes, .key = m->remote->key };
+    void *desc = desc_of(m);
+    struct fi_msg_rma msg = { .msg_iov = &from,
+                              .desc = &desc,
+                              .iov_count = 1,
+                              .addr = e->address[m->peer],
+                              .rma_iov = &to,
+                              .rma_iov_count = 1,
+                              .context = &s->context };
+
+    return fi_writemsg(e->fid, &msg, FI_COMPLETION | e->put_flags);
+}
+
+static ssize_t attempt(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    const struct wm_msg *m = s->msg;
+    const fi_addr_t peer = e->address[m->peer];
+
+    switch (s->kind) {
+    case WM_OFI_SEND:
+        return fi_tsend(e->fid, m->ptr, m->bytes, desc_of(m), peer, s->tag, &s->context);
+    case WM_OFI_RECV:
+        return fi_trecv(e->fid, m->ptr, m->bytes, desc_of(m), FI_ADDR_UNSPEC, s->tag, 0, &s->context);
+    case WM_OFI_PUT:
+        return attempt_write(e, s);
+    case WM_OFI_GET:
+        return fi_read(e->fid, m->ptr, m->bytes, desc_of(m), peer, m->remote->address + m->remote_at, m->remote->key,
+                       &s->context);
+    case WM_OFI_FLUSH:
+        return fi_read(e->fid, e->flushed, 1, e->flush_desc, peer, m->remote->address + m->remote_at, m->remote->key,
+                       &s->context);
+    }
+    return -FI_EINVAL;
+}
+
+static void hold(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    unsigned at = e->first_held + e->n_held++;
+    e->held[at > e->ep.slots ? at - (e->ep.slots + 1) : at] = s;
+}
+
+static struct wm_ofi_slot *take_held(struct wm_ofi_ep *e)
+{
+    struct wm_ofi_slot *s = e->held[e->first_held];
+    e->first_held = e->first_held == e->ep.slots ? 0 : e->first_held + 1;
+    e->n_held--;
+    return s;
+}
+
+static int post(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    ssize_t rc = attempt(e, s);
+
+    if (__builtin_expect(rc == 0, 1))
+        return WM_OK;
+    if (rc != -FI_EAGAIN)
+        return wm_ofi_post_failed(e, s, rc);
+    hold(e, s);
+    return WM_OK;
+}
+
+/* In turn, so that a peer that is slow to take messages does not keep those to others back. */
+static int retry(struct wm_ofi_ep *e)
+{
+    unsigned n = e->n_held < RETRIES ? e->n_held : RETRIES;
+    int rc = WM_OK;
+
+    while (n-- > 0 && rc == WM_OK)
+        rc = post(e, take_held(e));
+    return rc;
+}
+
+static int complete(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    if (s->kind == WM_OFI_PUT && e->put_flags == 0) {
+        s->kind = WM_OFI_FLUSH;
+        return post(e, s);
+    }
+    s->open = false;
+    return WM_OK;
+}
+
+static inline int progress(struct wm_ofi_ep *e)
+{
+    struct fi_cq_entry done[COMPLETIONS];
+    ssize_t n = fi_cq_read(e->cq, done, COMPLETIONS);
+    int rc = WM_OK;
+
+    if (n > 0)
+        for (ssize_t i = 0; i < n && rc == WM_OK; i++)
+            rc = complete(e, done[i].op_context);
+    else if (__builtin_expect(n != -FI_EAGAIN, 0))
+        rc = wm_ofi_cq_failed(e, n);
+    if (rc == WM_OK && e->n_held > 0)
+        rc = retry(e);
+    return rc;
+}
+
+int wm_ofi_progress(struct wm_ep *ep)
+{
+    return progress(wm_ofi_of(ep));
+}
+
+/* ---- Posts ---- */
+
+static inline struct wm_ofi_slot *begin(struct wm_ofi_ep *e, unsigned slot, enum wm_ofi_kind kind,
+                                        const struct wm_msg *msg)
+{
+    struct wm_ofi_slot *s = &e->slot[slot];
+    s->kind = kind;
+    s->msg = msg;
+    s->open = true;
+    return s;
+}
+
+static int ofi_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    struct wm_ofi_slot *s = begin(e, slot, WM_OFI_SEND, msg);
+
+    s->tag = e->tag_of_mine | (e->sent[msg->peer]++ & e->number_mask);
+    if (msg->bytes <= e->inject_bytes && fi_tinject(e->fid, msg->ptr, msg->bytes, e->address[msg->peer], s->tag) == 0) {
+        s->open = false;
+        return WM_OK;
+    }
+    return post(e, s);
+}
+
+static int ofi_post_recv(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    struct wm_ofi_slot *s = begin(e, slot, WM_OFI_RECV, msg);
+
+    s->tag = (uint64_t)msg->peer << e->number_bits | (e->received[msg->peer]++ & e->number_mask);
+    return post(e, s);
+}
+
+static int one_sided(struct wm_ofi_ep *e, unsigned slot, enum wm_ofi_kind kind, const struct wm_msg *msg)
+{
+    struct wm_ofi_slot *s = begin(e, slot, kind, msg);
+
+    s->open = msg->bytes > 0;
+    return s->open ? post(e, s) : WM_OK;
+}
+
+static int ofi_put(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    return one_sided(wm_ofi_of(ep), slot, WM_OFI_PUT, msg);
+}
+
+static int ofi_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    return one_sided(wm_ofi_of(ep), slot, WM_OFI_GET, msg);
+}
+
+/* ---- Waiting ---- */
+
+static int ofi_test(struct wm_ep *ep, unsigned slot)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    int rc = e->slot[slot].open ? progress(e) : WM_OK;
+
+    return rc != WM_OK || !e->slot[slot].open ? rc : WM_EAGAIN;
+}
+
+static inline int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yields)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+
+    for (const struct wm_ofi_slot *s = &e->slot[first]; s < &e->slot[first + n]; s++)
+        while (s->open) {
+            int rc = progress(e);
+            if (rc != WM_OK)
+                return rc;
+            if (!s->open)
+                break;
+            if (atomic_load_explicit(ep->expired, memory_order_relaxed))
+                return WM_ETIMEOUT;
+            if (yields)
+                sched_yield();
+        }
+    return WM_OK;
+}
+
+static int ofi_wait(struct wm_ep *ep, unsigned first, unsigned n)
+{
+    return wait_for(ep, first, n, false);
+}
+
+static int ofi_wait_yield(struct wm_ep *ep, unsigned first, unsigned n)
+{
+    return wait_for(ep, first, n, true);
+}
+
+/* Blocking: a post and a wait in a slot of their own. */
+static int ofi_send(struct wm_ep *ep, const struct wm_msg *msg)
+{
+    int rc = ofi_post_send(ep, ep->slots, msg);
+    return rc != WM_OK ? rc : ep->ops->wait(ep, ep->slots, 1);
+}
+
+static int ofi_recv(struct wm_ep *ep, const struct wm_msg *msg)
+{
+    int rc = ofi_post_recv(ep, ep->slots, msg);
+    return rc != WM_OK ? rc : ep->ops->wait(ep, ep->slots, 1);
+}
+
+const struct wm_ops wm_ofi_ops = {
+    .send = ofi_send,
+    .recv = ofi_recv,
+    .post_send = ofi_post_send,
+    .post_recv = ofi_post_recv,
+    .put = ofi_put,
+    .get = ofi_get,
+    .test = ofi_test,
+    .wait = ofi_wait,
+};
+
+/* More ranks than cores: nobody may keep a core while it waits. */
+const struct wm_ops wm_ofi_ops_crowded = {
+    .send = ofi_send,
+    .recv = ofi_recv,
+    .post_send = ofi_post_send,
+    .post_recv = ofi_post_recv,
+    .put = ofi_put,
+    .get = ofi_get,
+    .test = ofi_test,
+    .wait = ofi_wait_yield,
+};

@@ -1,0 +1,142 @@
+/** Inside the verbs transport: a reliable connection (RC) to each peer, one receive queue and one completion queue. */
+#ifndef WM_VERBS_H
+#define WM_VERBS_H
+
+#include <infiniband/verbs.h>
+
+#include "src/transport/transport.h"
+
+/*
+ * A message of at most WM_VERBS_EAGER_BYTES is a SEND into a buffer of the peer's receive queue, for which the sender
+ * holds a credit. A larger one waits until the receiver has told the address of the posted receive (an advert), and is
+ * a WRITE with immediate to it: no copy. Both ranks know the size, so that both take the same way, and each way keeps
+ * its order. What an immediate carries says who is meant; nothing polls data.
+ */
+enum {
+    WM_VERBS_EAGER_BYTES = 4096,
+    WM_VERBS_CREDITS = 16,                   /* eager messages under way to one peer */
+    WM_VERBS_ADVERTS = 16,                   /* receives that one peer knows of */
+    WM_VERBS_RETURNS = 2,                    /* messages that only return credits: each at least half of them */
+    WM_VERBS_CONTROL = WM_VERBS_ADVERTS + 4, /* adverts and returns whose completion is not seen yet */
+};
+
+struct wm_verbs_conf {
+    int64_t nic_port, gid_index, qps, tx_depth, mtu, traffic_class, service_level;
+};
+
+/** A port of a device, open, and the address that it is reached by. */
+struct wm_verbs_port {
+    struct ibv_context *context;
+    struct ibv_device_attr device;
+    struct ibv_port_attr port;
+    char name[48]; /* "mlx5_0:1" */
+    uint8_t number;
+    enum wm_fabric fabric;
+    int gid_index; /* -1: none, as on InfiniBand without a router */
+    enum wm_gid_type gid_type;
+    union ibv_gid gid;
+    bool ipv4;
+};
+
+/**
+ * Local: opens the first device with an active port that reliable connections can be made over, and chooses its
+ * address.
+ * @return WM_OK; WM_EABSENT with what is there
+ */
+int wm_verbs_port_open(const struct wm_verbs_conf *conf, struct wm_verbs_port *out, struct wm_err *err);
+void wm_verbs_port_close(struct wm_verbs_port *port);
+/** "IPv4 RoCE v2" */
+const char *wm_verbs_gid_text(enum wm_gid_type type, bool ipv4);
+
+struct wm_region {
+    struct ibv_mr *mr; /* NULL: a peer's, or nothing to register */
+    uint64_t address, bytes;
+    uint32_t rkey;
+    bool cpu; /* in host memory: may go inline */
+    struct wm_region *next;
+};
+
+/** What a receiver tells: where the next large message for it goes. */
+struct wm_verbs_advert {
+    uint64_t address, bytes;
+    uint32_t rkey, slot;
+};
+
+struct wm_verbs_fifo { /* of slots, linked by slot.next */
+    uint32_t first, last, n;
+};
+
+struct wm_verbs_slot {
+    enum { WM_VERBS_IDLE, WM_VERBS_OPEN, WM_VERBS_DONE } state;
+    uint32_t next;
+    unsigned qp;     /* index of the queue pair it went over */
+    unsigned pieces; /* work requests */
+    struct wm_msg msg;
+};
+
+struct wm_verbs_qp {
+    struct ibv_qp *qp;
+    unsigned room; /* work requests that fit */
+};
+
+struct wm_verbs_peer {
+    struct wm_verbs_qp *qp; /* NULL: not connected */
+    unsigned turn;          /* the queue pair that the next large message takes */
+    unsigned credits, owed; /* eager messages it can take; those we took and have not said so */
+    unsigned control_room, control_at;
+    struct wm_verbs_advert *control; /* what they were sent from; registered */
+    struct wm_verbs_advert advert[WM_VERBS_ADVERTS];
+    unsigned advert_at, adverts; /* ring of those not used yet */
+    unsigned advertised;         /* our receives that it knows of */
+    struct {
+        uint32_t buffer, bytes;
+    } early[WM_VERBS_CREDITS]; /* ring: eager messages before their receive */
+    unsigned early_at, n_early;
+    struct wm_verbs_fifo eager_sends, large_sends, eager_receives, large_receives, one_sided;
+};
+
+struct wm_verbs_name { /* of a queue pair: whose it is */
+    uint32_t number;
+    int peer; /* -1: none */
+};
+
+struct wm_verbs_ep {
+    struct wm_ep ep;
+    struct wm_verbs_conf conf;
+    struct wm_verbs_port port;
+    struct ibv_pd *pd;
+    struct ibv_cq *cq;
+    struct ibv_srq *srq;
+    struct ibv_mr *mr;
+    unsigned char *buffers; /* of the receive queue, then what control messages are sent from */
+    unsigned receives;
+    uint32_t max_inline;
+    struct wm_verbs_slot *slot;
+    struct wm_verbs_peer *peer; /* by rank */
+    struct wm_verbs_name *name; /* hashed by number, a power of two of them */
+    uint32_t names;
+    struct wm_region *regions;
+};
+
+extern const struct wm_ops wm_verbs_ops, wm_verbs_ops_crowded;
+
+int wm_verbs_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_err *err);
+void wm_verbs_close(struct wm_ep *ep);
+void wm_verbs_abandon(struct wm_ep *ep);
+
+/** Gives buffer `index` to the receive queue. */
+int wm_verbs_give(struct wm_verbs_ep *e, uint32_t index);
+
+/** Why memory could not be locked: the call's errno, with what the limit is where it is that. */
+int wm_verbs_fail_lock(struct wm_err *err, const char *call, size_t bytes, const char *what);
+
+/** Place of a queue pair's number in the table of names: its own, or the free one where it belongs. */
+static inline uint32_t wm_verbs_name_at(const struct wm_verbs_ep *e, uint32_t number)
+{
+    uint32_t at = number & (e->names - 1);
+    while (e->name[at].peer >= 0 && e->name[at].number != number)
+        at = (at + 1) & (e->names - 1);
+    return at;
+}
+
+#endif
