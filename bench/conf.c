@@ -171,7 +171,7 @@ const struct wm_option wm_conf_how[] = {
     { .name = "require-proven",
       .type = WM_OPT_FLAG,
       AT(require_proven),
-      .help = "a cell whose road the kernel's counters do not prove has failed" },
+      .help = "fail a cell unless the kernel's counters prove which fabric carried it" },
     { .name = "raw-samples",
       .type = WM_OPT_FLAG,
       AT(raw_samples),

@@ -263,7 +263,7 @@ static void require_proof(const struct run *run, struct wm_cell *planned, const 
     if (!run->plan->conf->require_proven || cell->status != WM_MEASURED || j->verdict == WM_PROVEN)
         return;
     planned->status = cell->status = WM_FAILED;
-    snprintf(cell->reason, sizeof(cell->reason), "the road is not proven: %s",
+    snprintf(cell->reason, sizeof(cell->reason), "the fabric is not proven: %s",
              j->verdict != WM_VERDICT_NONE ? j->reason : "no byte has to leave a host that counters could tell of");
 }
 

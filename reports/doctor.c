@@ -1,5 +1,7 @@
 #include "reports/doctor.h"
 
+#include "reports/hosts.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -371,8 +373,9 @@ static enum worst worst_of(const struct wm_doctor_report *r, int check)
 
 static void put_counts(FILE *to, const struct wm_doctor_report *r, bool all)
 {
-    static const char *const words[WORSTS] = { "fail",          "unknown that must be known", "warn", "unknown", "ok",
-                                               "not applicable" };
+    static const char *const words[WORSTS] = {
+        "fail", "required but unknown", "warn", "unknown", "ok", "not applicable"
+    };
     int count[WORSTS] = { 0 };
     bool any = false;
     for (int c = 0; c < r->n_findings; c++)
@@ -476,7 +479,7 @@ void wm_doctor_print_checks(FILE *to)
 {
     for (int i = 0; i < wm_checks_count(); i++) {
         const struct wm_check *c = wm_check_at(i);
-        fprintf(to, "### %s\n\n%s%s.\n\n", c->id, c->subject, c->required ? "; must be known" : "");
+        fprintf(to, "### %s\n\n%s%s.\n\n", c->id, c->subject, c->required ? "; required" : "");
         fprintf(to, "- reads: %s\n- why: %s\n- mend: %s\n%s", c->reads, c->why, c->mend,
                 wm_check_at(i + 1) != NULL ? "\n" : "");
     }

@@ -32,7 +32,4 @@ int wm_doctor_print_json(FILE *to, const struct wm_doctor_report *report, struct
 /** All checks in Markdown: what each reads, why it matters, the mend. */
 void wm_doctor_print_checks(FILE *to);
 
-/** Names of hosts, shortened: "h[1-3,7]"; beyond `bytes` they end with how many there are. Returns text. */
-const char *wm_hosts_text(const char *const *host, int n, char *text, size_t bytes);
-
 #endif

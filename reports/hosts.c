@@ -1,8 +1,10 @@
 /** Lists of hosts as people write them: node[01-03,07],login1. */
+#include "reports/hosts.h"
+
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "reports/doctor.h"
 
 /* "node07.rack" is "node", 7 of two digits, ".rack". */
 struct name {

@@ -242,7 +242,8 @@ static void print_others(const struct view *v)
     bool any = false;
     for (int i = 0; i < v->topo->n_gpus; i++)
         if (v->topo->gpu[i].pci < 0) {
-            fprintf(v->to, "  ");
+            fprintf(v->to, any ? "  " : "not on the PCI bus\n  ");
+            any = true;
             print_gpu(v->to, v->topo, &v->topo->gpu[i]);
             fprintf(v->to, "\n");
         }
@@ -400,13 +401,14 @@ struct way {
     char some[96]; /* "0-1 0-2 ..." */
 };
 
-static void keep_way(struct way *way, int *n, int cap, const char *text, int a, int b)
+/* False: there are too many different ones. */
+static bool keep_way(struct way *way, int *n, int cap, const char *text, int a, int b)
 {
     int i = 0;
     while (i < *n && strcmp(way[i].text, text) != 0)
         i++;
     if (i == cap)
-        return;
+        return false;
     if (i == *n)
         snprintf(way[(*n)++].text, sizeof(way[i].text), "%s", text);
     size_t used = strlen(way[i].some);
@@ -415,24 +417,27 @@ static void keep_way(struct way *way, int *n, int cap, const char *text, int a, 
     else if (way[i].some[used - 1] != '.')
         snprintf(way[i].some + used, sizeof(way[i].some) - used, " ...");
     way[i].pairs++;
+    return true;
 }
 
 static void print_ways(FILE *to, const struct wm_topology_rank *rank, int n, enum wm_road road, const char *name)
 {
     enum { MOST = 64 };
     char text[256];
-    int ways = 0;
+    int ways = 0, left_out = 0;
     struct way *way = calloc(MOST, sizeof(*way));
     if (way == NULL)
         return;
     for (int a = 0; a < n; a++)
         for (int b = a + 1; b < n; b++) {
             wm_limit_describe(&rank[a].seat, &rank[b].seat, road, text, sizeof(text));
-            keep_way(way, &ways, MOST, text, a, b);
+            left_out += !keep_way(way, &ways, MOST, text, a, b);
         }
     for (int i = 0; i < ways; i++)
         fprintf(to, "  %-7s %6d %s  %-24s %s\n", i == 0 ? name : "", way[i].pairs,
                 way[i].pairs == 1 ? "pair " : "pairs", way[i].some, way[i].text);
+    if (left_out > 0)
+        fprintf(to, "  %-7s %6d pairs more, by still other ways\n", "", left_out);
     free(way);
 }
 

@@ -19,7 +19,7 @@ int wm_cli_bind(const struct wm_launch *launch, struct wm_bind_seat *out, struct
 {
     static const struct wm_topo_request here;
     struct wm_topo topo = { 0 };
-    char allowed[256];
+    char allowed[WM_CPUS_TEXT];
     int local = launch->local_rank >= 0 ? launch->local_rank : 0;
     int locals = launch->local_size > local ? launch->local_size : local + 1;
     if (wm_topo_discover(&here, &topo, err) != WM_OK)

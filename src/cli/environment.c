@@ -7,6 +7,7 @@
 #include "src/cli/command.h"
 #include "src/core/random.h"
 #include "src/result/result.h"
+#include "src/topo/versions.h"
 
 extern char **environ;
 
@@ -101,6 +102,22 @@ static json_t *variables(void)
     return o;
 }
 
+/* Libraries and drivers of rank 0's host. */
+static json_t *versions(void)
+{
+    struct wm_tree tree;
+    struct wm_versions found = { 0 };
+    struct wm_err ignored = { .rank = -1 };
+    json_t *o = json_object();
+    if (wm_tree_open("/", &tree, &ignored) != WM_OK)
+        return o;
+    wm_versions_read(&tree, &found);
+    for (int i = 0; i < found.n; i++)
+        json_object_set_new(o, found.item[i].name, wm_result_text(found.item[i].version));
+    wm_tree_close(&tree);
+    return o;
+}
+
 static json_t *environment(struct wm_clock clock)
 {
     struct utsname kernel;
@@ -108,9 +125,9 @@ static json_t *environment(struct wm_clock clock)
     memset(&kernel, 0, sizeof(kernel));
     uname(&kernel);
     snprintf(text, sizeof(text), "%.80s %.80s %.60s", kernel.sysname, kernel.release, kernel.machine);
-    return json_pack("{s:o, s:o, s:{s:f, s:I}, s:o}", "kernel", wm_result_text(text), "mpi",
-                     wm_result_text(wm_world_mpi_version(mpi, sizeof(mpi))), "clock", "cost_ns", clock.cost_ns,
-                     "resolution_ns", (json_int_t)clock.resolution_ns, "variables", variables());
+    return json_pack("{s:o, s:o, s:o, s:{s:f, s:I}, s:o}", "kernel", wm_result_text(text), "mpi",
+                     wm_result_text(wm_world_mpi_version(mpi, sizeof(mpi))), "versions", versions(), "clock", "cost_ns",
+                     clock.cost_ns, "resolution_ns", (json_int_t)clock.resolution_ns, "variables", variables());
 }
 
 json_t *wm_environment_head(int argc, char **argv, const struct wm_run_conf *conf, const struct wm_world *world,

@@ -61,6 +61,15 @@ static int unknown(const char *name)
     return wm_cli_fail(&err);
 }
 
+/* What was printed has to have arrived; run looks itself. */
+static int wrote_all(const struct wm_command *command, int status)
+{
+    struct wm_err err = { .rank = -1 };
+    if (command != &wm_command_run && (fflush(stdout) != 0 || ferror(stdout)))
+        wm_fail(&err, WM_EIO, "", 0, "the standard output could not be written");
+    return wm_exit_worse(status, wm_cli_fail(&err));
+}
+
 static int dispatch(int argc, char **argv)
 {
     char *help[] = { (char *)"help", NULL };
@@ -75,7 +84,7 @@ static int dispatch(int argc, char **argv)
         return argc > 1 ? status : 2;
     }
     const struct wm_command *command = find(name);
-    return command != NULL ? command->main(argc - 1, argv + 1) : unknown(name);
+    return command != NULL ? wrote_all(command, command->main(argc - 1, argv + 1)) : unknown(name);
 }
 
 int main(int argc, char **argv)

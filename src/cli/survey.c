@@ -26,20 +26,27 @@ static uint64_t hash_of(const char *text, size_t bytes)
     return hash;
 }
 
-/* The kind of this node as text, to be freed; NULL: no memory. */
-static char *look(const struct wm_topo_request *request)
+/* The kind of this node as text, to be freed. What the user named must be there; a node that cannot be looked at is a
+ * kind with the reason in its notes. NULL: err says why. */
+static char *look(const struct wm_topo_request *request, struct wm_err *err)
 {
     static const struct wm_topo_request here;
+    bool named = request != NULL && (request->sysfs_root != NULL || request->xml != NULL);
     struct wm_topo topo = { 0 };
     struct wm_err why = { .rank = -1 };
-    if (wm_topo_discover(request != NULL ? request : &here, &topo, &why) != WM_OK)
+    if (wm_topo_discover(named ? request : &here, &topo, named ? err : &why) != WM_OK) {
+        if (named)
+            return NULL;
         topo = (struct wm_topo){ 0 };
+    }
     json_t *kind = wm_topology_to_json(&topo, true);
     if (kind != NULL && why.code != WM_OK)
         json_object_set_new(kind, "notes", json_pack("[{s:s}]", "reason", why.what));
     char *text = kind != NULL ? json_dumps(kind, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(kind);
     wm_topo_free(&topo);
+    if (text == NULL)
+        wm_fail(err, WM_ENOMEM, "json_dumps", 0, "the topology of this node");
     return text;
 }
 
@@ -134,16 +141,16 @@ static int make_room(const struct wm_world *world, struct wm_survey *s, struct w
 
 /* ---- what rank 0 makes of it ---- */
 
-static int numa_of(const struct wm_topo *topo, const char *cpus)
+static int numa_of(const struct wm_topo *topo, const struct wm_cpuset *cpus)
 {
-    struct wm_cpuset mine, of_node;
-    if (!wm_cpuset_parse(cpus, &mine) || wm_cpuset_count(&mine) == 0)
+    struct wm_cpuset of_node;
+    if (wm_cpuset_count(cpus) == 0)
         return -1;
     for (int i = 0; i < topo->n_numa; i++) {
         if (!wm_cpuset_parse(topo->numa[i].cpus, &of_node))
             continue;
-        wm_cpuset_and(&of_node, &mine);
-        if (wm_cpuset_count(&of_node) == wm_cpuset_count(&mine))
+        wm_cpuset_and(&of_node, cpus);
+        if (wm_cpuset_count(&of_node) == wm_cpuset_count(cpus))
             return i;
     }
     return -1; /* on several nodes */
@@ -155,7 +162,7 @@ static void seat_ranks(const struct wm_world *world, const struct brief *all, st
         const struct wm_place *p = &world->places[r];
         const struct wm_topo *topo = &s->kind[s->kind_of_host[p->host_index]];
         s->seat[r] = (struct wm_seat){
-            .topo = topo, .host = p->host_index, .gpu = -1, .nic = -1, .numa = numa_of(topo, p->cpus)
+            .topo = topo, .host = p->host_index, .gpu = -1, .nic = -1, .numa = numa_of(topo, &p->cpu_set)
         };
         s->chosen[r] = (struct wm_chosen){ all[r].gpu, all[r].nic };
         if (s->quota[p->host_index] <= 0 || (all[r].quota > 0 && all[r].quota < s->quota[p->host_index]))
@@ -193,10 +200,9 @@ static int judge(const struct wm_world *world, struct wm_survey *s, struct wm_er
             const struct wm_place *p = &world->places[r];
             if (p->host_index != h)
                 continue;
-            fact[n] = (struct wm_bind_fact){
-                .rank = r, .local_rank = p->local_rank, .gpu = s->chosen[r].gpu, .nic = s->chosen[r].nic
+            fact[n++] = (struct wm_bind_fact){
+                .rank = r, .cpus = p->cpu_set, .gpu = s->chosen[r].gpu, .nic = s->chosen[r].nic
             };
-            snprintf(fact[n++].cpus, sizeof(fact->cpus), "%s", p->cpus);
         }
         wm_bind_judge(&s->kind[s->kind_of_host[h]], fact, n, s->quota[h], keep_warning, s->warnings);
     }
@@ -211,10 +217,10 @@ int wm_survey(const struct wm_world *world, const struct wm_topo_request *reques
                           .gpu = bound != NULL ? bound->gpu : -1,
                           .nic = bound != NULL ? bound->nic : -1 };
     struct brief *all = world->rank == 0 ? calloc((size_t)world->size, sizeof(*all)) : NULL;
-    char *text = looks(world) ? look(request) : NULL;
+    char *text = looks(world) ? look(request, err) : NULL;
     memset(out, 0, sizeof(*out));
-    if ((looks(world) && text == NULL) || (world->rank == 0 && all == NULL))
-        wm_fail(err, WM_ENOMEM, "malloc", 0, "the topology of this node");
+    if (world->rank == 0 && all == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "the topology of %d ranks", world->size);
     else if (world->rank == 0)
         make_room(world, out, err);
     if (text != NULL) {

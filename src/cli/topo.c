@@ -1,12 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/hosts.h"
 #include "reports/topology.h"
 #include "src/cli/command.h"
 #include "src/cli/survey.h"
 #include "src/cli/together.h"
 #include "src/result/result.h"
 #include "src/result/topology.h"
+
+#define ANY_CPU "0-1023" /* where it is not known what the cgroup allows */
 
 enum form { FORM_TEXT, FORM_JSON, FORM_DOT };
 static const char *const forms[] = { "text", "json", "dot", NULL };
@@ -56,12 +59,18 @@ static void print_options(FILE *to, enum wm_option_format format)
 
 static int parse(struct wm_option_group *group, int argc, char **argv, struct wm_err *err)
 {
+    const struct conf *conf = group->conf;
     char **words;
     int n_words;
     if (wm_options_parse(group, 1, argc, argv, &words, &n_words, err) != WM_OK)
         return err->code;
     if (n_words > 0)
         wm_fail(err, WM_EUSAGE, "", 0, "topo takes options only, and was given '%s'", words[0]);
+    else if (conf->gids && conf->form != FORM_TEXT)
+        wm_fail(err, WM_EUSAGE, "", 0, "--gids is a table for people: --format json holds the addresses anyway");
+    else if (conf->ranks > 0 && (conf->gids || conf->form != FORM_TEXT))
+        wm_fail(err, WM_EUSAGE, "", 0, "--ranks adds to the text: it goes neither with --gids nor with --format %s",
+                forms[conf->form]);
     free(words);
     return err->code;
 }
@@ -85,27 +94,30 @@ static int print_json(json_t *topology, struct wm_err *err)
 }
 
 /* Seat of one of a node's ranks by the recommendation. */
-static void recommend(const struct wm_topo *topo, int local, int locals, struct wm_bind_seat *seat,
-                      struct wm_topology_rank *out)
+static int recommend(const struct wm_topo *topo, const char *allowed, int local, int locals, struct wm_bind_seat *seat,
+                     struct wm_topology_rank *out, struct wm_err *err)
 {
-    struct wm_err ignored = { .rank = -1 };
-    wm_bind_recommend(topo, "0-1023", local, locals, seat, &ignored);
+    wm_bind_recommend(topo, allowed, local, locals, seat, err);
     out->cpus = seat->cpus;
     out->seat.topo = topo;
     out->seat.gpu = seat->gpu;
     out->seat.nic = seat->nic;
     out->seat.numa = seat->numa;
+    return err->code;
 }
 
-static int show_ranks_of_one(const struct wm_topo *topo, int n, struct wm_err *err)
+static int show_ranks_of_one(const struct wm_topo *topo, bool here, int n, struct wm_err *err)
 {
+    char allowed[WM_CPUS_TEXT] = ANY_CPU;
     struct wm_topology_rank *rank = calloc((size_t)n, sizeof(*rank));
     struct wm_bind_seat *seat = calloc((size_t)n, sizeof(*seat));
     if (rank == NULL || seat == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "%d ranks", n);
+    else if (here)
+        wm_bind_allowed(allowed, sizeof(allowed), err);
     for (int r = 0; r < n && err->code == WM_OK; r++) {
         rank[r].host = "here";
-        recommend(topo, r, n, &seat[r], &rank[r]);
+        recommend(topo, allowed, r, n, &seat[r], &rank[r], err);
     }
     if (err->code == WM_OK)
         wm_topology_ranks(stdout, rank, n);
@@ -118,8 +130,10 @@ static int show_one(const struct conf *conf, struct wm_err *err)
 {
     struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
     struct wm_topo topo = { 0 };
-    if (wm_topo_discover(&request, &topo, err) != WM_OK)
+    if (wm_topo_discover(&request, &topo, err) != WM_OK) {
+        wm_topo_free(&topo);
         return err->code;
+    }
     if (conf->gids)
         wm_topology_gids(stdout, &topo);
     else if (conf->form == FORM_DOT)
@@ -131,7 +145,7 @@ static int show_one(const struct conf *conf, struct wm_err *err)
     } else {
         wm_topology_text(stdout, &topo);
         if (conf->ranks > 0)
-            show_ranks_of_one(&topo, (int)conf->ranks, err);
+            show_ranks_of_one(&topo, conf->sysfs_root == NULL && conf->xml == NULL, (int)conf->ranks, err);
     }
     wm_topo_free(&topo);
     return err->code;
@@ -139,13 +153,17 @@ static int show_one(const struct conf *conf, struct wm_err *err)
 
 /* ---- all nodes of a launch; rank 0 prints ---- */
 
+/* Hosts of a kind, shortened: "h[1-3,7]". */
 static void names_of(const struct wm_survey *survey, int kind, char *text, size_t bytes)
 {
     json_t *hosts = json_object_get(json_array_get(json_object_get(survey->topology, "kinds"), (size_t)kind), "hosts");
-    size_t used = 0;
-    for (size_t i = 0; i < json_array_size(hosts) && used < bytes; i++)
-        used += (size_t)snprintf(text + used, bytes - used, "%s%s", i > 0 ? ", " : "",
-                                 json_string_value(json_array_get(hosts, i)));
+    const char **name = calloc(json_array_size(hosts) + 1, sizeof(*name));
+    text[0] = '\0';
+    for (size_t i = 0; name != NULL && i < json_array_size(hosts); i++)
+        name[i] = json_string_value(json_array_get(hosts, i));
+    if (name != NULL)
+        wm_hosts_text(name, (int)json_array_size(hosts), text, bytes);
+    free(name);
 }
 
 static int locals_on(const struct wm_world *world, int host)
@@ -166,7 +184,8 @@ static int show_ranks(const struct wm_world *world, const struct wm_survey *surv
         const struct wm_place *p = &world->places[r];
         rank[r].host = p->host;
         rank[r].seat.host = p->host_index;
-        recommend(survey->seat[r].topo, p->local_rank, locals_on(world, p->host_index), &seat[r], &rank[r]);
+        recommend(survey->seat[r].topo, ANY_CPU, p->local_rank, locals_on(world, p->host_index), &seat[r], &rank[r],
+                  err);
     }
     if (err->code == WM_OK)
         wm_topology_ranks(stdout, rank, world->size);
@@ -205,6 +224,8 @@ static int work(void *arg, const struct wm_world *world, struct wm_err *err)
     }
     if (conf->gids)
         wm_fail(err, WM_EUSAGE, "", 0, "--gids shows one node's addresses: run it without a launcher there");
+    else if (conf->ranks > 0)
+        wm_fail(err, WM_EUSAGE, "", 0, "--ranks is for one node without a launcher: here are the ranks of the launch");
     if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && wm_survey(world, &request, NULL, &survey, err) == WM_OK) {
         if (world->rank == 0)
             show_all(conf, world, &survey, err);

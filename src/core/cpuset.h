@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WM_CPUS 1024 /* those above are not counted */
+#define WM_CPUS      1024 /* those above are not counted */
+#define WM_CPUS_TEXT 2560 /* holds any set as a list: "0,2,4,..." at worst */
 
 struct wm_cpuset {
     uint64_t word[WM_CPUS / 64];

@@ -123,9 +123,9 @@ static void say_links(struct links *l, struct wm_finding *f)
         wm_finding_say(f, WM_HEALTH_WARN, "the slot allows less than the card: %s (max_link_width, max_link_speed)",
                        wm_listing_text(&l->slot));
     if (l->idle.n > 0 && l->narrow.n + l->slow.n + l->slot.n == 0)
-        wm_finding_mend(f,
-                        "run doctor again while the GPUs are busy (wiremark run --mem device); if it stays, reseat the "
-                        "GPU or its riser");
+        wm_finding_mend(f, "run doctor again while the GPUs are busy (a training step, or nvidia-smi dmon beside one); "
+                           "if it stays, reseat the "
+                           "GPU or its riser");
     if (l->slot.n > 0 && l->narrow.n + l->slow.n == 0)
         wm_finding_mend(f, "move the card to a slot of its width and generation, or take the slot's rate as the limit");
 }

@@ -186,7 +186,6 @@ struct judge {
     const struct wm_topo *topo;
     const struct wm_bind_fact *fact;
     int n;
-    struct wm_cpuset *cpus; /* of each fact; empty = not known */
     struct wm_topo_nic *nic;
     int n_nics;
     void (*say)(void *arg, const char *sentence);
@@ -207,9 +206,9 @@ __attribute__((format(printf, 2, 3))) static void say(const struct judge *j, con
 static bool away_from(const struct judge *j, int i, int numa)
 {
     struct wm_cpuset of_node;
-    if (numa < 0 || wm_cpuset_count(&j->cpus[i]) == 0 || !wm_cpuset_parse(j->topo->numa[numa].cpus, &of_node))
+    if (numa < 0 || wm_cpuset_count(&j->fact[i].cpus) == 0 || !wm_cpuset_parse(j->topo->numa[numa].cpus, &of_node))
         return false;
-    wm_cpuset_and(&of_node, &j->cpus[i]);
+    wm_cpuset_and(&of_node, &j->fact[i].cpus);
     return wm_cpuset_count(&of_node) == 0;
 }
 
@@ -218,14 +217,16 @@ static void judge_distance(const struct judge *j, int i)
     const struct wm_bind_fact *f = &j->fact[i];
     const struct wm_topo_gpu *gpu = f->gpu >= 0 ? &j->topo->gpu[f->gpu] : NULL;
     const struct wm_topo_nic *nic = f->nic >= 0 && f->nic < j->n_nics ? &j->nic[f->nic] : NULL;
+    char cpus[64];
+    wm_cpuset_text(&f->cpus, cpus, sizeof(cpus));
     if (gpu != NULL && nic != NULL && wm_topo_distance(j->topo, gpu->pci, nic->pci) == WM_DISTANCE_SYS)
-        say(j, "rank %d uses GPU %d and card %s on different NUMA nodes: every byte crosses the link between them",
+        say(j, "rank %d was given GPU %d and card %s on different NUMA nodes: every byte crosses the link between them",
             f->rank, gpu->index, nic->name);
     if (nic != NULL && away_from(j, i, nic->numa))
-        say(j, "rank %d runs on processors %s, far from its card %s on NUMA node %d", f->rank, f->cpus, nic->name,
+        say(j, "rank %d runs on processors %s, far from its card %s on NUMA node %d", f->rank, cpus, nic->name,
             j->topo->numa[nic->numa].os_index);
     if (gpu != NULL && away_from(j, i, gpu->numa))
-        say(j, "rank %d runs on processors %s, far from its GPU %d on NUMA node %d", f->rank, f->cpus, gpu->index,
+        say(j, "rank %d runs on processors %s, far from its GPU %d on NUMA node %d", f->rank, cpus, gpu->index,
             j->topo->numa[gpu->numa].os_index);
 }
 
@@ -235,7 +236,7 @@ static int only_core(const struct judge *j, int i)
     int only = -1;
     for (int c = 0; c < j->topo->n_cores; c++) {
         struct wm_cpuset cpus;
-        if (!core_cpus(&j->topo->core[c], &j->cpus[i], &cpus))
+        if (!core_cpus(&j->topo->core[c], &j->fact[i].cpus, &cpus))
             continue;
         if (only >= 0)
             return -1;
@@ -251,7 +252,7 @@ static int idle_core(const struct judge *j)
         struct wm_cpuset cpus;
         bool used = false;
         for (int i = 0; i < j->n && !used; i++)
-            used = wm_cpuset_count(&j->cpus[i]) == 0 || core_cpus(&j->topo->core[c], &j->cpus[i], &cpus);
+            used = wm_cpuset_count(&j->fact[i].cpus) == 0 || core_cpus(&j->topo->core[c], &j->fact[i].cpus, &cpus);
         if (!used)
             return c;
     }
@@ -299,7 +300,7 @@ static void judge_cards(const struct judge *j)
         int nic = j->fact[a].nic, idle = nic >= 0 && nic < j->n_nics ? idle_equal(j, nic) : -1;
         for (int b = a + 1; b < j->n && idle >= 0; b++)
             if (j->fact[b].nic == nic) {
-                say(j, "ranks %d and %d share card %s while %s is idle", j->fact[a].rank, j->fact[b].rank,
+                say(j, "ranks %d and %d were given one card, %s, while %s is idle", j->fact[a].rank, j->fact[b].rank,
                     j->nic[nic].name, j->nic[idle].name);
                 return;
             }
@@ -313,16 +314,10 @@ void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, 
     if (quota_cores > 0 && quota_cores < n)
         say(&j, "the cgroup grants %.3g processors to %d ranks: they take turns, and times hold the waiting",
             quota_cores, n);
-    j.cpus = calloc((size_t)n + 1, sizeof(*j.cpus));
     j.nic = cards(topo, &j.n_nics);
-    if (j.cpus != NULL) {
-        for (int i = 0; i < n; i++)
-            wm_cpuset_parse(fact[i].cpus, &j.cpus[i]);
-        for (int i = 0; i < n; i++)
-            judge_distance(&j, i);
-        judge_cores(&j);
-        judge_cards(&j);
-    }
-    free(j.cpus);
+    for (int i = 0; i < n; i++)
+        judge_distance(&j, i);
+    judge_cores(&j);
+    judge_cards(&j);
     free(j.nic);
 }

@@ -4,13 +4,14 @@
 #ifndef WM_TOPO_BIND_H
 #define WM_TOPO_BIND_H
 
+#include "src/core/cpuset.h"
 #include "src/topo/topo.h"
 
 struct wm_bind_seat {
-    char cpus[256]; /* cores of this rank, "0-7"; "" = leave as it is */
-    int gpu;        /* index in topo->gpu, -1 = none */
-    int nic;        /* index of wm_topo_nics(), -1 = none */
-    int numa;       /* index in topo->numa, -1 = not known */
+    char cpus[WM_CPUS_TEXT]; /* cores of this rank, "0-7"; "" = leave as it is */
+    int gpu;                 /* index in topo->gpu, -1 = none */
+    int nic;                 /* index of wm_topo_nics(), -1 = none */
+    int numa;                /* index in topo->numa, -1 = not known */
 };
 
 /**
@@ -30,9 +31,9 @@ int wm_bind_apply(const char *cpus, struct wm_err *err);
 
 /* Where a rank really is. */
 struct wm_bind_fact {
-    int rank, local_rank;
-    char cpus[256]; /* its affinity */
-    int gpu, nic;   /* as used; -1 = none or not known */
+    int rank;
+    struct wm_cpuset cpus; /* its affinity; empty = not known */
+    int gpu, nic;          /* as used; -1 = none or not known */
 };
 
 /**

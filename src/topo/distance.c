@@ -96,14 +96,3 @@ int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b)
     int switch_a = links(topo, gpu_a, -1), switch_b = links(topo, gpu_b, -1);
     return switch_a < switch_b ? switch_a : switch_b;
 }
-
-enum wm_distance wm_topo_numa_distance(const struct wm_topo *topo, int pci, int numa)
-{
-    if (!is_pci(topo, pci) || numa < 0 || numa >= topo->n_numa)
-        return WM_DISTANCE_UNKNOWN;
-    if (topo->n_numa == 1)
-        return WM_DISTANCE_SELF;
-    if (topo->pci[pci].numa < 0)
-        return WM_DISTANCE_UNKNOWN;
-    return topo->pci[pci].numa == numa ? WM_DISTANCE_SELF : WM_DISTANCE_SYS;
-}

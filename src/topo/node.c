@@ -1,21 +1,30 @@
 #include "src/topo/node.h"
 
+#include <fcntl.h>
 #include <hwloc.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { CACHE_UNKNOWN_BYTES = 32 << 20 };
 
 /* --- small files --- */
 
+/* Regular files only: a pipe in a recorded tree would wait for ever. */
 static FILE *open_below(const char *root, const char *path)
 {
     char full[PATH_MAX];
     int n = snprintf(full, sizeof(full), "%s%s", root, path);
-    return n < (int)sizeof(full) ? fopen(full, "r") : NULL;
+    int fd = n < (int)sizeof(full) ? open(full, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    struct stat status;
+    FILE *file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) ? fdopen(fd, "r") : NULL;
+    if (file == NULL && fd >= 0)
+        close(fd);
+    return file;
 }
 
 /* First number of a file of one line; false where the file is missing or says "max" or less than 0: no limit. */

@@ -207,8 +207,6 @@ extern const char *const wm_distance_names[]; /* "X", "NV", "PIX", ... "?" */
 enum wm_distance wm_topo_distance(const struct wm_topo *topo, int a, int b);
 /** NVLinks between two GPUs, through switches too: the lesser of what both have; 0 = none. */
 int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b);
-/** A PCI function and a NUMA node (an index in numa[]): SELF on it, else SYS, or UNKNOWN. */
-enum wm_distance wm_topo_numa_distance(const struct wm_topo *topo, int pci, int numa);
 
 /* A network card for --nic: an RDMA device, or an interface that is no RDMA device's. One numbering for both. */
 struct wm_topo_nic {

@@ -83,6 +83,7 @@ static void place(struct wm_world *world, struct wm_place *places, const struct 
             hosts[world->hosts++] = (struct tally){ .first = r };
         snprintf(p->host, sizeof(p->host), "%s", all[r].host);
         wm_cpuset_text(&all[r].cores.cpus, p->cpus, sizeof(p->cpus));
+        p->cpu_set = all[r].cores.cpus;
         p->cpu_count = wm_cpuset_count(&all[r].cores.cpus);
         p->host_index = h;
         p->local_rank = hosts[h].ranks;

@@ -10,12 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/core/cpuset.h"
 #include "src/core/err.h"
 #include "src/world/launch.h"
 
 struct wm_place {
-    char host[64];  /* the kernel's host name */
-    char cpus[64];  /* affinity as a list, "0-3,8"; cut with "..." */
+    char host[64]; /* the kernel's host name */
+    char cpus[64]; /* affinity as a list, "0-3,8"; cut with "..." */
+    struct wm_cpuset cpu_set;
     int host_index; /* hosts are numbered by their lowest rank */
     int local_rank; /* among the run's ranks on this host */
     int cpu_count;

@@ -66,7 +66,7 @@ def test_what_stays_on_a_host_is_not_proven(make_lab, wiremark, load_result, tmp
                      "--require-proven", "--output", "r.json", env={"OMPI_MCA_btl": "tcp,vader,self"})
     assert end.rc == 1, end.output
     inside, across = load_result(tmp_path / "r.json")["cells"]
-    assert inside["status"] == "failed" and inside["reason"].startswith("the road is not proven: no byte has to leave a host")
+    assert inside["status"] == "failed" and inside["reason"].startswith("the fabric is not proven: no byte has to leave a host")
     assert across["status"] == "measured" and across["evidence"]["verdict"] == "proven"
 
 

@@ -166,6 +166,8 @@ def cpus(text):
 USAGE = [
     (["--format", "xml"], 2, "--format"),
     (["--ranks", "-1"], 2, "--ranks"),
+    (["--ranks", "2", "--format", "json"], 2, "--ranks adds to the text"),
+    (["--gids", "--format", "dot"], 2, "--gids is a table for people"),
     (["GPU"], 2, "topo takes options only, and was given 'GPU'"),
     (["--sysfs-root", "/nowhere"], 3, "/nowhere"),
     (["--xml", "/nowhere.xml"], 3, "/nowhere.xml"),
@@ -179,9 +181,16 @@ def test_bad_input(topo, words, status, said):
     assert end.rc == status and said in end.stderr and end.stdout == "" and end.stderr.count("\n") == 1
 
 
-def test_bad_input_under_a_launcher(mpirun, wiremark):
-    end = mpirun(3, wiremark, "topo", "--gids")
-    assert end.rc == 2 and end.stderr.count("--gids shows one node's addresses") == 1
+@pytest.mark.parametrize("words, status, said", [*USAGE, (["--gids"], 2, "--gids shows one node's addresses")])
+def test_bad_input_under_a_launcher(mpirun, wiremark, words, status, said):
+    end = mpirun(2, wiremark, "topo", *words)
+    assert end.rc == status and "NUMA" not in end.stdout
+    assert end.stderr.count("wiremark: ") == 1 and said in end.stderr
+
+
+def test_full_output(start, wiremark):
+    end = start(["sh", "-c", f"{wiremark} topo >/dev/full"]).finish(60)
+    assert end.rc == 3 and "the standard output could not be written" in end.stderr
 
 
 BROKEN = {

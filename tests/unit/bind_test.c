@@ -100,52 +100,58 @@ static void check_every_core_once(void)
     }
 }
 
+struct place {
+    int rank;
+    const char *cpus;
+    int gpu, nic;
+};
+
 struct verdict_case {
     int gpus, cards;
     double quota;
-    struct wm_bind_fact fact[3];
+    struct place place[3];
     int n;
     const char *said; /* sentences, each ended by "\n" */
 };
 
 static const struct verdict_case verdicts[] = {
-    { 2, 2, 0, { { 0, 0, "0-3,8-11", 0, 0 }, { 1, 1, "4-7,12-15", 1, 1 } }, 2, "" },
+    { 2, 2, 0, { { 0, "0-3,8-11", 0, 0 }, { 1, "4-7,12-15", 1, 1 } }, 2, "" },
     { 2,
       2,
       0,
-      { { 4, 0, "0-3", 0, 1 } },
+      { { 4, "0-3", 0, 1 } },
       1,
-      "rank 4 uses GPU 0 and card mlx5_1 on different NUMA nodes: every byte crosses the link between them\n"
+      "rank 4 was given GPU 0 and card mlx5_1 on different NUMA nodes: every byte crosses the link between them\n"
       "rank 4 runs on processors 0-3, far from its card mlx5_1 on NUMA node 1\n" },
     { 2,
       2,
       0,
-      { { 4, 0, "4-7", 0, 0 } },
+      { { 4, "4-7", 0, 0 } },
       1,
       "rank 4 runs on processors 4-7, far from its card mlx5_0 on NUMA node 0\n"
       "rank 4 runs on processors 4-7, far from its GPU 0 on NUMA node 0\n" },
     { 0,
       0,
       0,
-      { { 0, 0, "2", -1, -1 }, { 1, 1, "10", -1, -1 } },
+      { { 0, "2", -1, -1 }, { 1, "10", -1, -1 } },
       2,
       "ranks 0 and 1 share the core of processors 2,10 while the one of 0,8 is idle: bind them apart (--bind auto)\n" },
-    { 0, 0, 0, { { 0, 0, "2", -1, -1 }, { 1, 1, "10", -1, -1 }, { 2, 2, "0-15", -1, -1 } }, 3, "" },
+    { 0, 0, 0, { { 0, "2", -1, -1 }, { 1, "10", -1, -1 }, { 2, "0-15", -1, -1 } }, 3, "" },
     { 0,
       2,
       0,
-      { { 0, 0, "0-3", -1, 0 }, { 1, 1, "0-3", -1, 0 } },
+      { { 0, "0-3", -1, 0 }, { 1, "0-3", -1, 0 } },
       2,
-      "ranks 0 and 1 share card mlx5_0 while mlx5_1 is idle\n" },
-    { 0, 2, 0, { { 0, 0, "0-3", -1, 0 }, { 1, 1, "0-3", -1, 0 }, { 2, 2, "4-7", -1, 1 } }, 3, "" },
+      "ranks 0 and 1 were given one card, mlx5_0, while mlx5_1 is idle\n" },
+    { 0, 2, 0, { { 0, "0-3", -1, 0 }, { 1, "0-3", -1, 0 }, { 2, "4-7", -1, 1 } }, 3, "" },
     { 0,
       0,
       1.5,
-      { { 0, 0, "0-15", -1, -1 }, { 1, 1, "0-15", -1, -1 } },
+      { { 0, "0-15", -1, -1 }, { 1, "0-15", -1, -1 } },
       2,
       "the cgroup grants 1.5 processors to 2 ranks: they take turns, and times hold the waiting\n" },
-    { 0, 0, 2, { { 0, 0, "0-15", -1, -1 }, { 1, 1, "0-15", -1, -1 } }, 2, "" },
-    { 0, 0, 0, { { 0, 0, "0,2,4...", -1, -1 } }, 1, "" }, /* a list that was cut is not known */
+    { 0, 0, 2, { { 0, "0-15", -1, -1 }, { 1, "0-15", -1, -1 } }, 2, "" },
+    { 0, 0, 0, { { 0, "0,2,4...", -1, -1 } }, 1, "" }, /* a list that was cut is not known */
 };
 
 static void keep(void *arg, const char *sentence)
@@ -159,7 +165,12 @@ static void check_verdicts(void)
         const struct verdict_case *c = &verdicts[i];
         struct wm_topo topo = machine(c->gpus, c->cards);
         char said[2000] = "";
-        wm_bind_judge(&topo, c->fact, c->n, c->quota, keep, said);
+        struct wm_bind_fact fact[3] = { 0 };
+        for (int k = 0; k < c->n; k++) {
+            fact[k] = (struct wm_bind_fact){ .rank = c->place[k].rank, .gpu = c->place[k].gpu, .nic = c->place[k].nic };
+            wm_cpuset_parse(c->place[k].cpus, &fact[k].cpus);
+        }
+        wm_bind_judge(&topo, fact, c->n, c->quota, keep, said);
         CHECK_TEXT(said, c->said);
     }
 }

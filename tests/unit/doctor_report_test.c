@@ -3,6 +3,7 @@
  * files; review the diff. Runs from the root of the sources.
  */
 #include "reports/doctor.h"
+#include "reports/hosts.h"
 
 #include <stdlib.h>
 
