@@ -599,7 +599,8 @@ static void test_truncation(bool blocking)
         CHECK_INT(err.native, MPI_ERR_TRUNCATE);
         CHECK_HAS(err.native_text, "runcated");
         CHECK_HAS(err.what, "rank 0");
-        CHECK_TEXT(err.call, blocking && !world->crowded ? "MPI_Recv" : blocking ? "MPI_Test" : "MPI_Testall");
+        bool polls = b.ep->ops != wm_transport_mpi.ops; /* crowded, and the library does not yield by itself */
+        CHECK_TEXT(err.call, blocking && !polls ? "MPI_Recv" : blocking ? "MPI_Test" : "MPI_Testall");
     }
     abandon_bed(&b);
 }
