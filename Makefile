@@ -37,8 +37,9 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -
 COMPILE = $(MPICC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(SANITIZER) $(COMPONENT_CFLAGS) $(CPPFLAGS) \
           $(CFLAGS)
 LINK    = $(MPICC) $(SANITIZER) $(CFLAGS) $(LDFLAGS)
-# The last two are empty since glibc 2.34, and needed before.
-LIBS    = $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
+# Programs load only what they use: libfabric's providers, for one, handle signals before main. The last two are empty
+# since glibc 2.34, and needed before.
+LIBS    = -Wl,--as-needed $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
 
 # ---- what there is to build: new files are picked up by their place
 

@@ -87,10 +87,20 @@ static int dispatch(int argc, char **argv)
     return command != NULL ? wrote_all(command, command->main(argc - 1, argv + 1)) : unknown(name);
 }
 
+/* Providers of libfabric (psm) handle these before main, and leave files with backtraces behind. */
+static void take_signals_back(void)
+{
+    static const int signals[] = { SIGINT, SIGTERM };
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        if (signal(signals[i], SIG_DFL) == SIG_IGN)
+            signal(signals[i], SIG_IGN); /* as the parent wants it */
+}
+
 int main(int argc, char **argv)
 {
     struct wm_launch launch;
     const struct wm_command *command = argc > 1 ? find(argv[1]) : NULL;
+    take_signals_back();
     wm_launch_read(&launch);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is a full disk: an error, not an end */
     if (launch.rank <= 0 || (command != NULL && command->ranks))
