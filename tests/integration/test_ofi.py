@@ -4,6 +4,8 @@ import subprocess
 import pytest
 
 LOOPBACK = {f"FI_{provider}_IFACE": "lo" for provider in ("TCP", "NET", "UDP", "SOCKETS")}
+pytestmark = pytest.mark.slow
+
 PROVIDERS = ["tcp", "shm"]
 QUICK = ["--bytes", "8,1000,64K", "--cell-time", "10ms", "--min-samples", "20", "--timeout", "20s", "--output", "result.json"]
 
