@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* MPI libraries over UCX read it when they start. */
 static void tell_ucx(const struct wm_topo *topo, int nic)
@@ -11,7 +12,10 @@ static void tell_ucx(const struct wm_topo *topo, int nic)
     if (nic < 0 || nic >= wm_topo_nics(topo, card, 64) || nic >= 64 || card[nic].rdma < 0)
         return;
     const struct wm_topo_rdma *rdma = &topo->rdma[card[nic].rdma];
-    snprintf(text, sizeof(text), "%s:%d", rdma->name, rdma->n_ports > 0 ? rdma->port[0].number : 1);
+    int port = 0;
+    while (port + 1 < rdma->n_ports && strcmp(rdma->port[port].state, "ACTIVE") != 0)
+        port++;
+    snprintf(text, sizeof(text), "%s:%d", rdma->name, rdma->n_ports > 0 ? rdma->port[port].number : 1);
     setenv("UCX_NET_DEVICES", text, 0);
 }
 

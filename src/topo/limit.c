@@ -31,11 +31,12 @@ static void narrow(struct wm_limit *out, const struct wm_limit *other)
 
 /* ---- PCI ---- */
 
-enum { USUAL_PAYLOAD = 256, PACKET = 20, FLIT_PACKET = 12 }; /* bytes; the last two are what a packet adds at least */
+/* Bytes: the most that a packet may hold, where it cannot be read what is set up, and what it adds at least. */
+enum { MOST_PAYLOAD = 4096, PACKET = 20, FLIT_PACKET = 12 };
 
 static double packed(int payload_bytes, int added)
 {
-    const double payload = payload_bytes > 0 ? payload_bytes : USUAL_PAYLOAD;
+    const double payload = payload_bytes > 0 ? payload_bytes : MOST_PAYLOAD;
     return payload / (payload + added);
 }
 

@@ -22,7 +22,7 @@ struct wm_limit {
  * on. Efficiency of a packet of p payload bytes: p / (p + 20), with 4 of framing and sequence, 12 of header and 4 of
  * link CRC; p / (p + 12) in flits, which frame and protect themselves. A write to a 64-bit address has 16 of header,
  * a read's answer never has: what no traffic can exceed counts 12.
- * @param payload_bytes  as set up; 0 = 256
+ * @param payload_bytes  as set up; 0 = not known: 4096, the most that there can be, so that it stays a bound
  * @return 0 when speed or width is not known
  */
 double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes);

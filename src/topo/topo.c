@@ -2,6 +2,7 @@
 #include "src/topo/topo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,8 @@ static int read_whole(const char *path, FILE *file, char **text, size_t *bytes, 
 int wm_topo_load_file(const char *path, char **text, size_t *bytes, struct wm_err *err)
 {
     *text = NULL;
-    FILE *file = fopen(path, "re");
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for ever */
+    FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (file == NULL)
         return wm_fail(err, WM_EABSENT, "fopen", errno, "no topology file %s: %s", path, strerror(errno));
     int rc = read_whole(path, file, text, bytes, err);

@@ -18,7 +18,7 @@ def listed(wiremark):
 def built_in(wiremark):
     line, = [line for line in listed(wiremark).splitlines() if line.split()[:1] == ["ofi"]]
     if "not built in" in line:
-        pytest.skip("libfabric is not built in")
+        pytest.skip("libfabric is not installed: ofi is not built in")
 
 
 @pytest.fixture
