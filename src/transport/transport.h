@@ -66,8 +66,10 @@ struct wm_ep_conf {
     const struct wm_world *world;
     const atomic_bool *expired;
     unsigned slots;
-    const void *own;   /* the transport's own conf, filled from its options */
-    const bool *peers; /* by rank: those that planned operations of this rank talk to; NULL = all */
+    const void *own;       /* the transport's own conf, filled from its options */
+    const bool *peers;     /* by rank: those that planned operations of this rank talk to; NULL = all */
+    enum wm_fabric fabric; /* devices of this fabric only: --fabric; UNKNOWN = any */
+    const char *nic;       /* this rank's card, "mlx5_0", "mlx5_0:2" or "eth0": --nic; NULL = the transport chooses */
 };
 
 /* What an endpoint says it uses on this host; judged against the kernel's counters. */
