@@ -7,6 +7,10 @@ import launch
 
 RUN_SECONDS = 120
 
+# Once a rank has left with a status, Open MPI gives the others a second between SIGTERM and SIGKILL. Ours have said all
+# before any of them leaves, and need none.
+GRACE_SECONDS = "OMPI_MCA_odls_base_sigkill_timeout"
+
 
 @pytest.fixture
 def start(tmp_path):
@@ -37,7 +41,7 @@ def mpirun(mpirun_start):
     """mpirun(n, *argv, env={}, timeout=120) -> launch.Finished with rc, stdout, stderr; a time-out fails the test."""
 
     def run(n, *argv, env=None, timeout=RUN_SECONDS):
-        end = mpirun_start(n, *argv, env=env).finish(timeout)
+        end = mpirun_start(n, *argv, env={GRACE_SECONDS: "0", **(env or {})}).finish(timeout)
         assert not end.timed_out, f"{argv} on {n} ranks did not end within {timeout} s\n{end.output}"
         return end
 

@@ -1,6 +1,8 @@
 """Bad input: one clear error from one rank, the right status on all, and nothing written."""
 import pytest
 
+from conftest import GRACE_SECONDS
+
 REFUSED = {
     "subcommand": (["rnu"], "unknown subcommand 'rnu' (did you mean run?)"),
     "option": (["run", "--byte", "8"], "--byte"),
@@ -108,5 +110,5 @@ def test_all_ranks_end_with_the_same_status(wiremark, mpirun, tmp_path, words, s
     script = tmp_path / "keep.sh"
     script.write_text(f'#!/bin/sh\n{wiremark} "$@"\necho $? >"status.${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}"\n')
     script.chmod(0o755)
-    mpirun(3, script, *words)
+    mpirun(3, script, *words, env={GRACE_SECONDS: "1"})
     assert [(tmp_path / f"status.{rank}").read_text().strip() for rank in range(3)] == [str(status)] * 3
