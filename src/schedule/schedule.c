@@ -74,7 +74,9 @@ int wm_add_coll(struct wm_schedule *s, const struct wm_coll *coll, const size_t 
         s->coll[s->colls].send_counts = copy;
         s->coll[s->colls].recv_counts = copy + ranks;
     }
-    return add(s, (struct wm_step){ .kind = WM_STEP_COLL, .coll = s->colls++ }, 0, WM_NONE);
+    return add(s,
+               (struct wm_step){ .kind = WM_STEP_COLL, .from = { WM_IN, 0 }, .to = { WM_OUT, 0 }, .coll = s->colls++ },
+               0, WM_NONE);
 }
 
 void wm_schedule_also_after(struct wm_schedule *s, int i, struct wm_range after)

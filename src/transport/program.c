@@ -4,9 +4,9 @@
  * Steps are posted in step order, each into the lowest free slot, and a wait stands as late as a dependency or the
  * lack of a slot permits. Where a schedule has more messages than slots, what arrives and what leaves have slots of
  * their own, so that neither shuts the other out; when those of the next step are all taken, messages of the other
- * direction that wait for nothing go first, then the oldest open message is awaited. All ranks post to each other in
- * the same order of k: what the rank that is furthest behind waits for has been posted by its peer, so that somebody
- * can always go on.
+ * direction that wait for nobody go first, with their copies, then the oldest open message is awaited. All ranks post
+ * to each other in the same order of k: what the rank that is furthest behind waits for has been posted by its peer, so
+ * that somebody can always go on.
  */
 #include "src/transport/program.h"
 
@@ -37,7 +37,10 @@ struct wm_insn {
     union {
         struct wm_msg msg;
         struct local local;
-        void *handle;
+        struct {
+            void *handle;
+            void *area[WM_AREAS];
+        } coll;
     } on;
 };
 
@@ -143,7 +146,7 @@ int wm_program_run(struct wm_program *p)
             rc = wait_local(p, i);
             break;
         case COLL:
-            rc = ep->ops->coll(ep, i->slot, i->on.handle, p->area);
+            rc = ep->ops->coll(ep, i->slot, i->on.coll.handle, i->on.coll.area);
             break;
         }
         if (__builtin_expect(rc != WM_OK, 0))
@@ -186,22 +189,27 @@ static void place_message(const struct wm_program *p, struct wm_msg *msg, const 
     }
 }
 
+/* The library's collective knows its buffers as IN and OUT, wherever the step has them. */
+static void place_coll(const struct wm_program *p, struct wm_insn *i, const struct wm_step *s)
+{
+    for (int a = 0; a < WM_AREAS; a++)
+        i->on.coll.area[a] = address(p, (struct wm_at){ (enum wm_area)a, 0 });
+    i->on.coll.area[WM_IN] = address(p, s->from);
+    i->on.coll.area[WM_OUT] = address(p, s->to);
+}
+
 static void place(const struct wm_program *p, struct wm_insn *i)
 {
     const struct wm_step *s = &p->steps[i->step];
 
     if (i->form == BLOCK || i->form == POST) {
         place_message(p, &i->on.msg, s);
+    } else if (i->form == COLL) {
+        place_coll(p, i, s);
     } else if (i->form == COPY || i->form == REDUCE) {
         i->on.local.to = address(p, s->to);
         i->on.local.from = address(p, s->from);
     }
-}
-
-static void place_areas(struct wm_program *p)
-{
-    for (int a = 0; a < WM_AREAS; a++)
-        p->area[a] = address(p, (struct wm_at){ (enum wm_area)a, 0 });
 }
 
 void wm_program_move(struct wm_program *p, size_t in_at, size_t out_at)
@@ -214,7 +222,6 @@ void wm_program_move(struct wm_program *p, size_t in_at, size_t out_at)
     p->area_at[WM_OUT] = out_at;
     for (struct wm_insn *i = p->insn; i < p->end; i++)
         place(p, i);
-    place_areas(p);
 }
 
 /* ---- Compiling ---- */
@@ -482,7 +489,8 @@ static int emit_coll(struct compiler *c, int step, unsigned slot)
     struct wm_insn *i = next_insn(c, COLL, step);
 
     i->slot = slot;
-    i->on.handle = c->p->handles[c->s->step[step].coll];
+    i->on.coll.handle = c->p->handles[c->s->step[step].coll];
+    place(c->p, i);
     c->p->end++;
     return WM_OK;
 }
@@ -500,26 +508,33 @@ static bool has_room(const struct compiler *c, int step)
     return !takes_slot(c, step) || (c->used[way] < c->limit[way] && c->used[ARRIVES] + c->used[LEAVES] < c->slots);
 }
 
-static bool waits_for_nothing(const struct compiler *c, int step)
+/* For nothing but what this process does itself: its copies and reductions end whatever the others do. */
+static bool waits_for_nobody(const struct compiler *c, int step)
 {
     const struct wm_range *after = c->s->step[step].after;
 
     for (int k = 0; k < 2; k++)
         for (int d = after[k].first; d <= after[k].last; d++)
-            if (!c->posted[d] || c->slot_of[d] >= 0)
+            if (!c->posted[d] || (c->slot_of[d] >= 0 && !is_local(c->s->step[d].kind)))
                 return false;
     return true;
 }
 
-/* The next message of the other direction that can go before `step`, or -1. Messages of one direction never pass each
- * other, and none passes a collective. */
+/* The next step that can go before `step`, or -1: a message of the other direction, or what such a message may wait
+ * for. Messages of one direction never pass each other, and none passes a collective. */
 static int one_past(const struct compiler *c, int step)
 {
     enum way way = way_of(&c->s->step[step]);
+    bool stuck = false; /* the other direction, too */
 
-    for (int i = step + 1; i < c->s->n && c->s->step[i].kind != WM_STEP_COLL; i++)
-        if (!c->posted[i] && is_message(c->s->step[i].kind) && way_of(&c->s->step[i]) != way)
-            return has_room(c, i) && waits_for_nothing(c, i) ? i : -1;
+    for (int i = step + 1; i < c->s->n && c->s->step[i].kind != WM_STEP_COLL; i++) {
+        bool message = is_message(c->s->step[i].kind);
+        if (c->posted[i] || (message && (stuck || way_of(&c->s->step[i]) == way)))
+            continue;
+        if (has_room(c, i) && waits_for_nobody(c, i))
+            return i;
+        stuck |= message;
+    }
     return -1;
 }
 
@@ -551,10 +566,12 @@ static int emit_posts(struct compiler *c)
         await_dependencies(c, i);
         if (!has_room(c, i))
             next = one_past(c, i);
-        if (next >= 0)
-            rc = emit_step(c, next);
-        else
+        if (next < 0) {
             await_oldest(c, c->net);
+            continue;
+        }
+        await_dependencies(c, next);
+        rc = emit_step(c, next);
     }
     for (int i = 0; i < c->s->n && rc == WM_OK; i++)
         want(c, i);
@@ -671,7 +688,6 @@ static struct wm_program *new_program(const struct wm_schedule *s, const struct 
     }
     if (n > 0)
         memcpy(p->steps, s->step, n * sizeof(*p->steps));
-    place_areas(p);
     return p;
 }
 

@@ -37,7 +37,6 @@ struct wm_program {
     int colls;
     enum wm_dtype type;
     enum wm_redop op;
-    void *area[WM_AREAS];
     size_t area_at[WM_AREAS], area_bytes[WM_AREAS];
 };
 

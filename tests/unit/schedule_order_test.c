@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "src/schedule/path.h"
 #include "src/transport/program.h"
 #include "tests/unit/check.h"
 #include "tests/unit/rows.h"
@@ -188,6 +189,20 @@ struct member {
     size_t wrong;
 };
 
+/* NULL: schedules run as they are built. */
+static const struct wm_detour *detour;
+
+static int take_detour(struct wm_schedule *s, struct wm_err *err)
+{
+    struct wm_schedule out = { 0 };
+    int rc = detour != NULL ? wm_detour_messages(s, detour, &out, err) : WM_OK;
+    if (detour != NULL) {
+        wm_schedule_free(s);
+        *s = out;
+    }
+    return rc;
+}
+
 static int open_member(struct member *m, const struct wm_algorithm *algo, unsigned slots)
 {
     static const atomic_bool never;
@@ -197,7 +212,7 @@ static int open_member(struct member *m, const struct wm_algorithm *algo, unsign
     m->s = (struct wm_schedule){ .type = m->at.type, .op = m->at.op };
     m->world = (struct wm_world){ .rank = m->at.rank, .size = m->at.ranks };
     e->base = (struct wm_ep){ .ops = &mock_ops, .world = &m->world, .expired = &never, .slots = slots };
-    if (algo->build(&m->at, &m->s, &err) != WM_OK)
+    if (algo->build(&m->at, &m->s, &err) != WM_OK || take_detour(&m->s, &err) != WM_OK)
         return err.code;
     for (int a = 0; a < WM_AREAS; a++) {
         void *p = malloc(m->s.area_bytes[a]);
@@ -363,6 +378,22 @@ static void test_messages(void)
     }
 }
 
+static void test_detours(void)
+{
+    static const struct wm_detour how[] = {
+        { .device = 1u << WM_IN | 1u << WM_OUT },
+        { .device = 1u << WM_IN | 1u << WM_OUT, .chunk_bytes = 8, .slots = 1 },
+        { .device = 1u << WM_IN | 1u << WM_OUT, .chunk_bytes = 8, .slots = 2 },
+        { .device = 1u << WM_OUT, .chunk_bytes = 7, .slots = 5 },
+        { .device = 1u << WM_IN, .chunk_bytes = 24, .slots = 16 },
+    };
+    for (int k = 0; k < WM_COUNT(how); k++) {
+        detour = &how[k];
+        test_messages();
+    }
+    detour = NULL;
+}
+
 /* The test must see a hang: a receive for which nobody sends. */
 static int orphan(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
@@ -382,6 +413,7 @@ static void test_hang_is_seen(void)
 int main(void)
 {
     test_messages();
+    test_detours();
     test_collectives();
     test_hang_is_seen();
     printf("%d cases\n", cases);

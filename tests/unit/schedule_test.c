@@ -9,6 +9,7 @@
 
 #include "src/core/random.h"
 #include "src/mem/mem.h"
+#include "src/schedule/path.h"
 #include "tests/unit/check.h"
 #include "tests/unit/rows.h"
 
@@ -109,6 +110,65 @@ static int match(struct world *w, int rank)
     return ok;
 }
 
+/* NULL: schedules run as they are built. */
+static const struct wm_detour *detour;
+
+static int extents_of(const struct wm_spans *spans, struct wm_extent **out)
+{
+    *out = calloc((size_t)spans->n + 1, sizeof(**out));
+    for (int i = 0; i < spans->n; i++)
+        (*out)[i] = (struct wm_extent){ spans->span[i].at, spans->span[i].bytes };
+    return spans->n;
+}
+
+static int detour_of_whole(struct rank *r, const struct wm_benchmark *row, struct wm_err *err)
+{
+    struct wm_spans before = { 0 }, after = { 0 };
+    struct wm_extent *in, *out;
+
+    if (row->fill != NULL)
+        row->fill(&r->at, &before);
+    if (row->expect != NULL)
+        row->expect(&r->at, &after);
+    int n_in = extents_of(&before, &in), n_out = extents_of(&after, &out);
+    int rc = wm_detour_whole(&r->s, detour, in, n_in, out, n_out, err);
+    wm_spans_free(&before);
+    wm_spans_free(&after);
+    free(in);
+    free(out);
+    return rc;
+}
+
+static int detour_of_messages(struct rank *r, struct wm_err *err)
+{
+    struct wm_schedule out = { 0 };
+    int rc = wm_detour_messages(&r->s, detour, &out, err);
+    wm_schedule_free(&r->s);
+    r->s = out;
+    return rc;
+}
+
+static int take_detour(struct rank *r, const struct wm_benchmark *row, struct wm_err *err)
+{
+    if (row->shape == WM_PAIR || row == &wm_benchmark_fan_in || row == &wm_benchmark_fan_out)
+        return detour_of_messages(r, err);
+    return detour_of_whole(r, row, err);
+}
+
+/* Only copies may touch the device. */
+static int detoured(const struct world *w)
+{
+    for (int k = 0; k < w->ranks && detour != NULL; k++)
+        for (int i = 0; i < w->rank[k].s.n; i++) {
+            const struct wm_step *s = &w->rank[k].s.step[i];
+            const bool reads = s->kind != WM_STEP_RECV, writes = s->kind != WM_STEP_SEND;
+            if (s->kind != WM_STEP_COPY &&
+                ((reads && detour->device >> s->from.area & 1) || (writes && detour->device >> s->to.area & 1)))
+                return complain(w, "a step other than a copy touches the device", k, i);
+        }
+    return 1;
+}
+
 static int open_world(struct world *w, const struct wm_benchmark *row, const struct wm_algorithm *algo,
                       struct wm_point at, uint64_t seed)
 {
@@ -123,6 +183,8 @@ static int open_world(struct world *w, const struct wm_benchmark *row, const str
         r->at.rank = k;
         r->s = (struct wm_schedule){ .type = at.type, .op = at.op };
         ok &= algo->build(&r->at, &r->s, &err) == WM_OK && wm_schedule_ok(&r->s) == WM_OK;
+        if (detour != NULL)
+            ok &= take_detour(r, row, &err) == WM_OK;
         allocate(r, row);
     }
     for (int k = 0; k < w->ranks && ok; k++)
@@ -464,7 +526,8 @@ static int hazards(const struct wm_schedule *s, bool shared_places)
     for (size_t b = 0; b < n; b++)
         for (size_t a = 0; a < b; a++) {
             bool arrive = s->step[a].kind == s->step[b].kind &&
-                          (s->step[a].kind == WM_STEP_RECV || s->step[a].kind == WM_STEP_GET);
+                          (s->step[a].kind == WM_STEP_RECV || s->step[a].kind == WM_STEP_GET ||
+                           (s->step[a].kind == WM_STEP_COPY && s->step[a].to.area == WM_OUT));
             found += !before[b * n + a] && !(shared_places && arrive) && conflict(&s->step[a], &s->step[b]);
         }
     free(before);
@@ -505,7 +568,7 @@ static int cases;
 static int try_point(const struct wm_benchmark *row, const struct wm_algorithm *algo, struct wm_point at)
 {
     static struct world w;
-    int ok = open_world(&w, row, algo, at, (uint64_t)++cases) && bounded(&w) && ordered(&w);
+    int ok = open_world(&w, row, algo, at, (uint64_t)++cases) && bounded(&w) && ordered(&w) && detoured(&w);
 
     for (int round = 0; ok && round < (at.repeated ? 2 : 1); round++) {
         again(&w);
@@ -615,6 +678,70 @@ static void test_messages(void)
             for (int ranks = 2; ranks < 6; ranks++)
                 CHECK(try_windows(wm_fan_rows[b], ranks, bytes[k]));
     }
+}
+
+/* Chunks of c: messages of 0, 1, c - 1, c, c + 1 and kc + 1 bytes; rounds of fewer and of more slots than pieces. */
+static void test_detours_of_messages(void)
+{
+    const size_t bytes[] = { 0, 1, 7, 8, 9, 8 * 5 + 1, 64 };
+    const unsigned sides[] = { 1u << WM_IN, 1u << WM_OUT, 1u << WM_IN | 1u << WM_OUT };
+
+    for (int k = 0; k < WM_COUNT(bytes) * WM_COUNT(sides); k++)
+        for (int slots = 0; slots < 7; slots++) {
+            const struct wm_detour how = { .device = sides[k % WM_COUNT(sides)],
+                                           .chunk_bytes = slots > 0 ? 8 : 0,
+                                           .slots = slots };
+            detour = &how;
+            for (int b = 0; b < WM_COUNT(wm_pair_rows); b++) {
+                bool put = strncmp(wm_pair_rows[b]->name, "put", 3) == 0,
+                     get = strncmp(wm_pair_rows[b]->name, "get", 3) == 0;
+                if ((put && how.device >> WM_OUT & 1) || (get && how.device >> WM_IN & 1))
+                    continue;
+                CHECK(try_windows(wm_pair_rows[b], 2, bytes[k / WM_COUNT(sides)]));
+            }
+            for (int b = 0; b < WM_COUNT(wm_fan_rows); b++)
+                CHECK(try_windows(wm_fan_rows[b], 4, bytes[k / WM_COUNT(sides)]));
+            detour = NULL;
+        }
+}
+
+static void test_detours_of_collectives(void)
+{
+    static const int ranks[] = { 2, 3, 5 };
+    const struct wm_detour how = { .device = 1u << WM_IN | 1u << WM_OUT };
+
+    detour = &how;
+    for (int b = 0; b < WM_COUNT(wm_collective_rows); b++)
+        for (const struct wm_algorithm *algo = wm_collective_rows[b]->algorithms; algo->name != NULL; algo++)
+            for (int k = 0; k < WM_COUNT(ranks) && !is_native(algo); k++)
+                CHECK(try_sizes(wm_collective_rows[b], algo, ranks[k]));
+    detour = NULL;
+}
+
+/* What cannot be, and what a round of slots costs. */
+static void test_detour_bounds(void)
+{
+    const struct wm_point at = { .ranks = 2, .window = 16, .bytes = 100 };
+    const struct wm_detour pipelined = { .device = 1u << WM_IN | 1u << WM_OUT, .chunk_bytes = 8, .slots = 4 },
+                           staged = { .device = 1u << WM_IN };
+    struct wm_schedule s = { 0 }, out = { 0 };
+    struct wm_err err = { .rank = -1 };
+
+    CHECK_INT(wm_benchmark_put_bandwidth.algorithms[0].build(&at, &s, &err), WM_OK);
+    CHECK_INT(wm_detour_messages(&s, &pipelined, &out, &err), WM_EUNSUP);
+    CHECK(strstr(err.what, "nobody there knows when to copy") != NULL);
+    wm_schedule_free(&s);
+    wm_schedule_free(&out);
+    CHECK_INT(wm_benchmark_bandwidth.algorithms[0].build(&at, &s, &err), WM_OK);
+    CHECK_INT(wm_detour_messages(&s, &pipelined, &out, &err), WM_OK);
+    CHECK_INT(out.area_bytes[WM_SLOTS], 4 * 8);
+    CHECK_INT(out.n, 2 * 16 * 13 + 1);
+    wm_schedule_free(&out);
+    CHECK_INT(wm_detour_messages(&s, &staged, &out, &err), WM_OK);
+    CHECK_INT(out.area_bytes[WM_SLOTS], 16 * 100);
+    CHECK_INT(out.n, 2 * 16 + 1);
+    wm_schedule_free(&s);
+    wm_schedule_free(&out);
 }
 
 /* While one rank has not come, nobody may leave. */
@@ -730,6 +857,9 @@ int main(void)
 {
     test_native();
     test_messages();
+    test_detours_of_messages();
+    test_detours_of_collectives();
+    test_detour_bounds();
     test_barrier();
     test_collectives();
     test_types_and_operators();
