@@ -16,16 +16,13 @@ struct view {
 
 static bool open_view(struct view *v, FILE *to, const struct wm_topo *topo)
 {
-    *v = (struct view){ .to = to, .topo = topo, .n_nics = wm_topo_nics(topo, NULL, 0) };
-    v->nic = calloc((size_t)v->n_nics + 1, sizeof(*v->nic));
+    *v = (struct view){ .to = to, .topo = topo };
     v->shown = calloc((size_t)topo->n_pci + 1, sizeof(*v->shown));
-    if (v->nic == NULL || v->shown == NULL) {
-        free(v->nic);
-        free(v->shown);
+    if (v->shown == NULL) {
         fprintf(to, "no memory to show the topology\n");
         return false;
     }
-    wm_topo_nics(topo, v->nic, v->n_nics);
+    v->nic = wm_topo_nics_all(topo, &v->n_nics);
     return true;
 }
 
@@ -37,28 +34,19 @@ static void close_view(struct view *v)
 
 /* ---- words ---- */
 
-static const char *generation(double gt_per_s)
-{
-    static const struct {
-        double gt_per_s;
-        const char *name;
-    } known[] = { { 2.5, "1.0" }, { 5, "2.0" }, { 8, "3.0" }, { 16, "4.0" }, { 32, "5.0" }, { 64, "6.0" } };
-    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-        if (gt_per_s > known[i].gt_per_s * 0.99 && gt_per_s < known[i].gt_per_s * 1.01)
-            return known[i].name;
-    return "?";
-}
-
 /* "PCIe 5.0 x16", and what it could be where that is more; "" where nothing is known. */
 static const char *link_text(const struct wm_pci_link *link, char *text, size_t bytes)
 {
     bool slow = link->max_gt_per_s > link->gt_per_s, narrow = link->max_width > link->width;
+    char name[32];
     text[0] = '\0';
     if (link->gt_per_s > 0 && link->width > 0)
-        snprintf(text, bytes, "PCIe %s x%d", generation(link->gt_per_s), link->width);
+        snprintf(text, bytes, "%s", wm_pci_link_name(link->gt_per_s, link->width, name));
     if (text[0] != '\0' && (slow || narrow))
-        snprintf(text + strlen(text), bytes - strlen(text), " (could be %s x%d)",
-                 generation(slow ? link->max_gt_per_s : link->gt_per_s), narrow ? link->max_width : link->width);
+        snprintf(
+            text + strlen(text), bytes - strlen(text), " (could be %s)",
+            wm_pci_link_name(slow ? link->max_gt_per_s : link->gt_per_s, narrow ? link->max_width : link->width, name) +
+                sizeof("PCIe"));
     return text;
 }
 

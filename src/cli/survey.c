@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/core/cgroup.h"
 #include "src/core/cpuset.h"
 #include "src/result/result.h"
 #include "src/result/topology.h"
-#include "src/topo/node.h"
 
 /* What a rank tells of itself; the text of its node's kind follows for those that rank 0 asks. */
 struct brief {
@@ -213,7 +213,7 @@ static int judge(const struct wm_world *world, struct wm_survey *s, struct wm_er
 int wm_survey(const struct wm_world *world, const struct wm_topo_request *request, const struct wm_bind_seat *bound,
               struct wm_survey *out, struct wm_err *err)
 {
-    struct brief mine = { .quota = wm_node_cpu_quota(),
+    struct brief mine = { .quota = wm_cgroup_cpu_quota(""),
                           .gpu = bound != NULL ? bound->gpu : -1,
                           .nic = bound != NULL ? bound->nic : -1 };
     struct brief *all = world->rank == 0 ? calloc((size_t)world->size, sizeof(*all)) : NULL;

@@ -71,11 +71,8 @@ static void look_gpu_rdma(const struct wm_patient *p, struct wm_finding *f)
 /* Cards of the kind that matters: RDMA with hardware, where there is any. Returns how many; the caller frees. */
 static int rdma_nics(const struct wm_topo *t, struct wm_topo_nic **out)
 {
-    int n = wm_topo_nics(t, NULL, 0), kept = 0;
-    *out = calloc((size_t)n + 1, sizeof(**out));
-    if (*out == NULL)
-        return 0;
-    wm_topo_nics(t, *out, n);
+    int n, kept = 0;
+    *out = wm_topo_nics_all(t, &n);
     for (int i = 0; i < n; i++)
         if ((*out)[i].rdma >= 0 && !(*out)[i].virtual_device && (*out)[i].pci >= 0)
             (*out)[kept++] = (*out)[i];

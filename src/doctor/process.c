@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/core/cgroup.h"
 #include "src/core/units.h"
 #include "src/doctor/look.h"
 #include "src/topo/node.h"
@@ -176,7 +177,7 @@ static void look_cgroup(const struct wm_patient *p, struct wm_finding *f)
 {
     const uint64_t little_bytes = UINT64_C(1) << 30;
     char text[WM_TEXT_BYTES];
-    double cores = wm_node_cpu_quota_at(p->tree->root);
+    double cores = wm_cgroup_cpu_quota(p->tree->root);
     uint64_t left_bytes = wm_node_available_bytes_at(p->tree->root);
     if (!wm_tree_exists(p->tree, "proc/self/cgroup")) {
         wm_finding_say(f, WM_HEALTH_UNKNOWN, "there is no /proc/self/cgroup");

@@ -10,18 +10,6 @@
 
 /* ---- where things are ---- */
 
-/* Cards of a node, allocated; *n is their number. NULL: none, or no memory. */
-static struct wm_topo_nic *cards(const struct wm_topo *topo, int *n)
-{
-    *n = wm_topo_nics(topo, NULL, 0);
-    struct wm_topo_nic *nic = *n > 0 ? calloc((size_t)*n, sizeof(*nic)) : NULL;
-    if (nic != NULL)
-        wm_topo_nics(topo, nic, *n);
-    else
-        *n = 0;
-    return nic;
-}
-
 static bool usable(const struct wm_topo_nic *nic)
 {
     return nic->up && !nic->virtual_device;
@@ -129,7 +117,7 @@ int wm_bind_recommend(const struct wm_topo *topo, const char *allowed, int local
     memset(out, 0, sizeof(*out));
     if (!wm_cpuset_parse(allowed, &d.allowed))
         return wm_fail(err, WM_EUSAGE, "", 0, "'%s' is no list of processors", allowed);
-    struct wm_topo_nic *nic = cards(topo, &d.n_nics);
+    struct wm_topo_nic *nic = wm_topo_nics_all(topo, &d.n_nics);
     d.nic = nic;
     d.core = calloc((size_t)topo->n_cores + 1, sizeof(*d.core));
     d.order = calloc((size_t)topo->n_numa + 1, sizeof(*d.order));
@@ -314,7 +302,7 @@ void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, 
     if (quota_cores > 0 && quota_cores < n)
         say(&j, "the cgroup grants %.3g processors to %d ranks: they take turns, and times hold the waiting",
             quota_cores, n);
-    j.nic = cards(topo, &j.n_nics);
+    j.nic = wm_topo_nics_all(topo, &j.n_nics);
     for (int i = 0; i < n; i++)
         judge_distance(&j, i);
     judge_cores(&j);

@@ -56,12 +56,11 @@ static double link_bytes_per_s(const struct wm_topo_pci *pci, const struct wm_pc
     return rate > 0 ? rate : link->bytes_per_s * packed(pci->payload_bytes, PACKET);
 }
 
-/* "PCIe 5.0 x16" of 32 GT/s and 16 lanes. */
-static const char *link_name(double gt_per_s, int width, char text[32])
+const char *wm_pci_link_name(double gt_per_s, int width, char text[32])
 {
     static const double rates[] = { 2.5, 5, 8, 16, 32, 64, 128 };
     for (int k = 0; k < 7; k++)
-        if (gt_per_s < 1.1 * rates[k]) {
+        if (gt_per_s > 0.9 * rates[k] && gt_per_s < 1.1 * rates[k]) {
             snprintf(text, 32, "PCIe %d.0 x%d", k + 1, width);
             return text;
         }
@@ -148,7 +147,7 @@ static struct way way_between(const struct wm_topo *topo, int pci, int other)
 static const char *way_name(const struct way *way, char text[32])
 {
     if (way->link.gt_per_s > 0 && way->link.width > 0)
-        return link_name(way->link.gt_per_s, way->link.width, text);
+        return wm_pci_link_name(way->link.gt_per_s, way->link.width, text);
     snprintf(text, 32, "a PCI link of %.3g GB/s", way->link.bytes_per_s * 1e-9);
     return text;
 }
@@ -163,7 +162,7 @@ static void say_way(const struct wm_topo *topo, const struct way *way, const cha
     }
     if (way->link.max_width > way->link.width || way->link.max_gt_per_s > way->link.gt_per_s)
         snprintf(can, sizeof(can), ", which can be %s",
-                 link_name(way->link.max_gt_per_s, way->link.max_width, best) + sizeof("PCIe"));
+                 wm_pci_link_name(way->link.max_gt_per_s, way->link.max_width, best) + sizeof("PCIe"));
     say(out, WM_LIMIT_LINK, way->bytes_per_s, "%s%s at %.15s%s", whose, way_name(way, name),
         topo->pci[way->pci].address, can);
 }
@@ -214,20 +213,11 @@ void wm_limit_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, str
     card_limit(topo, nic, -1, out);
 }
 
-/* All cards of a host; the caller frees. NULL: there are none, or no memory. */
-static struct wm_topo_nic *cards_of(const struct wm_topo *topo, int *n)
-{
-    *n = wm_topo_nics(topo, NULL, 0);
-    struct wm_topo_nic *nic = calloc((size_t)*n + 1, sizeof(*nic));
-    *n = nic != NULL ? wm_topo_nics(topo, nic, *n) : 0;
-    return nic;
-}
-
 /* The card that the seat names. */
 static bool card_of(const struct wm_seat *seat, struct wm_topo_nic *out)
 {
     int n = 0;
-    struct wm_topo_nic *nic = seat->nic >= 0 ? cards_of(seat->topo, &n) : NULL;
+    struct wm_topo_nic *nic = seat->nic >= 0 ? wm_topo_nics_all(seat->topo, &n) : NULL;
     bool found = seat->nic >= 0 && seat->nic < n;
     if (found)
         *out = nic[seat->nic];
@@ -317,7 +307,7 @@ static void say_together(const struct wm_topo *topo, const struct together *all,
 static void all_cards_limit(const struct wm_topo *topo, bool to_host, struct wm_limit *out)
 {
     int n;
-    struct wm_topo_nic *nic = cards_of(topo, &n);
+    struct wm_topo_nic *nic = wm_topo_nics_all(topo, &n);
     struct together all = add_cards(topo, nic, n);
     if (all.n == 0 && all.other != NULL)
         say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", all.other->name);

@@ -26,6 +26,8 @@ struct wm_limit {
  * @return 0 when speed or width is not known
  */
 double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes);
+/** "PCIe 5.0 x16" of 32 GT/s and 16 lanes; "PCIe 12 GT/s x4" of a speed without a generation. */
+const char *wm_pci_link_name(double gt_per_s, int width, char text[32]);
 
 /**
  * A device's way up to the host bridge, or to the common bridge with `other` (-1: host): its narrowest link. Where ACS

@@ -84,6 +84,14 @@ int wm_topo_nics(const struct wm_topo *topo, struct wm_topo_nic *out, int cap)
     return n;
 }
 
+struct wm_topo_nic *wm_topo_nics_all(const struct wm_topo *topo, int *n)
+{
+    *n = wm_topo_nics(topo, NULL, 0);
+    struct wm_topo_nic *nic = *n > 0 ? calloc((size_t)*n, sizeof(*nic)) : NULL;
+    *n = nic != NULL ? wm_topo_nics(topo, nic, *n) : 0;
+    return nic;
+}
+
 /* --- the nearest --- */
 
 /* What a card is like from one place; the lesser is the better. */

@@ -11,9 +11,6 @@ uint64_t wm_node_available_bytes(void);
 /** Size of the last-level cache by hwloc, in bytes; 32 MiB where it cannot say. */
 size_t wm_node_cache_bytes(void);
 
-/** Whole cores' worth of CPU that the cgroup quota allows (1.5 -> 1.5); 0 = no quota. */
-double wm_node_cpu_quota(void);
-
 /** Times of this node's CPUs since boot, in clock ticks of all CPUs: for noise{}. 0, or -1 where /proc/stat has none.
  */
 struct wm_node_cpu_time {
@@ -23,7 +20,6 @@ int wm_node_cpu_time(struct wm_node_cpu_time *out);
 
 /* The same of a machine recorded as files below `root` (proc/meminfo, proc/self/cgroup, sys/fs/cgroup ...). */
 uint64_t wm_node_available_bytes_at(const char *root);
-double wm_node_cpu_quota_at(const char *root);
 int wm_node_cpu_time_at(const char *root, struct wm_node_cpu_time *out);
 
 #endif

@@ -219,6 +219,8 @@ struct wm_topo_nic {
 };
 /** Fills up to `cap`; physical ones first, in order of PCI addresses, loopback left out; returns how many there are. */
 int wm_topo_nics(const struct wm_topo *topo, struct wm_topo_nic *out, int cap);
+/** All of them, to be freed. NULL, and *n 0: there are none, or no memory. */
+struct wm_topo_nic *wm_topo_nics_all(const struct wm_topo *topo, int *n);
 
 /**
  * Nearest of the given cards to a GPU (or to a NUMA node when gpu < 0): physical before virtual, up before down, RDMA

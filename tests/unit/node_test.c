@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/core/cgroup.h"
 #include "tests/unit/check.h"
 
 /* A machine as a list of files; written below a temporary folder for each row. */
@@ -122,7 +123,7 @@ static void recorded_machines(void)
         for (int k = 0; k < 10 && machines[i].files[k].path != NULL; k++)
             write_file(root, &machines[i].files[k]);
         int ok = CHECK_INT(wm_node_available_bytes_at(root), machines[i].available_bytes);
-        ok &= CHECK_NEAR(wm_node_cpu_quota_at(root), machines[i].quota, 1e-12);
+        ok &= CHECK_NEAR(wm_cgroup_cpu_quota(root), machines[i].quota, 1e-12);
         ok &= CHECK_INT(wm_node_cpu_time_at(root, &time), machines[i].time.total > 0 ? 0 : -1);
         ok &= CHECK_INT(time.total, machines[i].time.total);
         ok &= CHECK_INT(time.idle, machines[i].time.idle);
@@ -138,7 +139,7 @@ static void this_machine(void)
     struct wm_node_cpu_time time = { 0 };
     size_t cache = wm_node_cache_bytes();
     CHECK(wm_node_available_bytes() > 1 << 20);
-    CHECK(wm_node_cpu_quota() >= 0);
+    CHECK(wm_cgroup_cpu_quota("") >= 0);
     CHECK(cache >= 64 << 10 && cache < (size_t)16 << 30);
     CHECK_INT(wm_node_cpu_time(&time), 0);
     CHECK(time.total > 0 && time.idle <= time.total && time.steal <= time.total);
