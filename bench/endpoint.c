@@ -1,6 +1,7 @@
 #include "bench/endpoint.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
 {
@@ -59,6 +60,20 @@ static int serve(void *arg)
     return e->lost == WM_OK ? e->is->transport->progress(e->ep) : WM_OK;
 }
 
+/* Collective: what each rank says it uses. */
+static int gather_claims(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
+{
+    struct wm_claim mine = { .fabric = WM_FABRIC_UNKNOWN };
+    if (e->is->transport->claim == NULL)
+        return WM_OK;
+    e->is->transport->claim(e->ep, &mine);
+    if (world->rank == 0 && (e->claim = calloc((size_t)world->size, sizeof(*e->claim))) == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "claims of %d ranks", world->size);
+    return wm_world_agree(world, WM_SPIN, err) == WM_OK
+               ? wm_world_gather(world, &mine, sizeof(mine), e->claim, WM_SPIN, err)
+               : (int)err->code;
+}
+
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
 {
     struct wm_ep_conf ep = {
@@ -75,7 +90,8 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
         wm_world_meanwhile(serve, e);
     if (story.code == WM_OK && attach(e, conf, &story) == WM_OK) {
         open_barrier(e, conf->world, &story);
-        wm_world_agree(conf->world, WM_SPIN, &story);
+        if (wm_world_agree(conf->world, WM_SPIN, &story) == WM_OK)
+            gather_claims(e, conf->world, &story);
     }
     if (story.code != WM_OK) {
         e->lost = story.code;
@@ -86,6 +102,7 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
 void wm_endpoint_close(struct wm_endpoint *e)
 {
     wm_program_close(e->barrier);
+    free(e->claim);
     if (e->ep == NULL)
         return;
     wm_world_meanwhile(NULL, e);

@@ -15,6 +15,7 @@ struct wm_endpoint {
     char lost_reason[512];
     enum wm_code unshared; /* WM_OK, or why peers cannot put or get: costs the one-sided cells only */
     char unshared_reason[512];
+    struct wm_claim *claim; /* by rank, on rank 0; NULL before it is opened, and where the transport says nothing */
 };
 
 /** What all endpoints of a run are opened with. */

@@ -128,15 +128,20 @@ static void add_to_host(struct wm_host_gates *host, int gate, const struct wm_li
     }
 }
 
+static bool same_card(const struct wm_seat *a, const struct wm_seat *b)
+{
+    return a->nic == b->nic && a->port == b->port && (a->nic >= 0 || a->fabric == b->fabric);
+}
+
 static int find_gate(struct wm_limits *l, int rank)
 {
     const struct wm_seat *seat = &l->seat[rank];
     const int host = l->plan->host_of[rank];
     int g = 0;
-    while (g < l->n_gates && (l->gate[g].host != host || l->gate[g].nic != seat->nic))
+    while (g < l->n_gates && (l->gate[g].host != host || !same_card(&l->seat[l->gate[g].first_rank], seat)))
         g++;
     if (g == l->n_gates) {
-        l->gate[g] = (struct wm_gate){ .host = host, .nic = seat->nic, .first_rank = rank };
+        l->gate[g] = (struct wm_gate){ .host = host, .first_rank = rank };
         wm_limit_cards(seat, &l->gate[g].limit);
         add_to_host(&l->host[host], g, &l->gate[g].limit);
         l->n_gates++;
@@ -144,8 +149,15 @@ static int find_gate(struct wm_limits *l, int rank)
     return g;
 }
 
-static void find_gates(struct wm_limits *l)
+/* Rank 0: the gates are those of the cards that the endpoint claims. */
+static void find_gates(struct wm_limits *l, const struct wm_endpoint *e)
 {
+    if (l->given == NULL || l->open == e)
+        return;
+    l->open = e;
+    l->n_gates = 0;
+    memset(l->host, 0, (size_t)l->plan->hosts * sizeof(*l->host));
+    wm_seats_claim(l->given, l->plan->ranks, e, l->seat);
     for (int r = 0; r < l->plan->ranks; r++) {
         struct wm_host_gates *host = &l->host[l->plan->host_of[r]];
         if (host->ranks++ == 0)
@@ -158,18 +170,18 @@ int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, co
                    struct wm_err *err)
 {
     const size_t ranks = (size_t)plan->ranks;
-    *l = (struct wm_limits){ .plan = plan, .seat = rank == 0 ? seats : NULL };
+    *l = (struct wm_limits){ .plan = plan, .given = rank == 0 ? seats : NULL };
     if (rank != 0)
         return WM_OK;
     l->crossing = calloc(ranks, sizeof(*l->crossing));
     l->of_member = calloc(ranks, sizeof(*l->of_member));
+    l->seat = calloc(ranks, sizeof(*l->seat));
     l->gate_of = calloc(ranks, sizeof(*l->gate_of));
     l->gate = calloc(ranks, sizeof(*l->gate));
     l->host = calloc((size_t)plan->hosts, sizeof(*l->host));
-    if (l->crossing == NULL || l->of_member == NULL || l->gate_of == NULL || l->gate == NULL || l->host == NULL)
+    if (l->crossing == NULL || l->of_member == NULL || l->seat == NULL || l->gate_of == NULL || l->gate == NULL ||
+        l->host == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "limits of %d ranks", plan->ranks);
-    if (l->seat != NULL)
-        find_gates(l);
     return WM_OK;
 }
 
@@ -177,6 +189,7 @@ void wm_limits_close(struct wm_limits *l)
 {
     free(l->crossing);
     free(l->of_member);
+    free(l->seat);
     free(l->gate_of);
     free(l->gate);
     free(l->host);
@@ -564,11 +577,12 @@ void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf
     if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || transport->simulated ||
         transport->moves_nothing)
         return;
+    find_gates(l, arm->endpoint);
     if (within_hosts(l, arm) && host_memory)
         copy_least(l, arm, buf, &least);
-    else if (l->seat != NULL && arm->spec->round != NULL)
+    else if (l->given != NULL && arm->spec->round != NULL)
         pairs_least(l, arm, cell, host_memory, &least);
-    else if (l->seat != NULL && l->plan->hosts > 1)
+    else if (l->given != NULL && l->plan->hosts > 1)
         group_least(l, arm, &least);
     if (!(least.ns > 0))
         return;

@@ -6,6 +6,7 @@
 #define WM_BENCH_LIMIT_H
 
 #include "bench/arm.h"
+#include "bench/seat.h"
 #include "src/topo/limit.h"
 
 /* What one host must give to other hosts and take from them in one collective, in multiples of the cell's bytes. */
@@ -37,7 +38,7 @@ bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, in
 
 /* The card, or the cards together, by which some ranks of a host leave it. */
 struct wm_gate {
-    int host, nic, first_rank;
+    int host, first_rank; /* its seat says by which card */
     struct wm_limit limit;
     double out_bytes, in_bytes; /* of the operation at hand */
     int senders, receivers;     /* ranks that have a part in these */
@@ -58,7 +59,9 @@ struct wm_copy_rate {
 /* What a run keeps; everything but `plan` is rank 0's. */
 struct wm_limits {
     const struct wm_plan *plan;
-    const struct wm_seat *seat; /* by rank; NULL: the hardware is not known */
+    const struct wm_seat *given;    /* by rank; NULL: the hardware is not known */
+    const struct wm_endpoint *open; /* of which are the claims in: */
+    struct wm_seat *seat;           /* by rank */
     struct wm_crossing *crossing, *of_member;
     int *gate_of; /* by rank */
     struct wm_gate *gate;

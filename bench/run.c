@@ -193,6 +193,8 @@ static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int si
             continue;
         wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
         wm_endpoint_open(e, &conf);
+        if (run->world->rank == 0 && e->lost == WM_OK && run->is->seats != NULL)
+            wm_seats_judge(run->is->seats, run->world, e, run->is->sink->warning, run->is->sink->arg);
     }
     wm_watch_phase(run->is->watch, WM_PHASE_WARMUP, run->number); /* opening has a longer deadline than what follows */
 }

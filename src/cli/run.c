@@ -133,6 +133,23 @@ static int take_comparison(void *arg, const struct wm_result_comparison *compari
     return err->code;
 }
 
+static void print_warning(const char *sentence)
+{
+    fprintf(stderr, "wiremark: warning: %s\n", sentence);
+}
+
+/* Once, also where the survey or another transport led to it before. */
+static void take_warning(void *arg, const char *sentence)
+{
+    struct session *s = arg;
+    json_t *told = s->survey.warnings;
+    for (size_t i = 0; i < json_array_size(told); i++)
+        if (strcmp(json_string_value(json_array_get(told, i)), sentence) == 0)
+            return;
+    json_array_append_new(told, wm_result_text(sentence));
+    print_warning(sentence);
+}
+
 /* ---- what the watch asks ---- */
 
 static const char *cell_name(void *arg, uint32_t number)
@@ -261,7 +278,7 @@ static int look_around(struct session *s, struct wm_err *err)
     if (wm_survey(s->world, NULL, bound ? &s->bound : NULL, &s->survey, err) != WM_OK)
         return err->code;
     for (size_t i = 0; i < json_array_size(s->survey.warnings); i++)
-        fprintf(stderr, "wiremark: warning: %s\n", json_string_value(json_array_get(s->survey.warnings, i)));
+        print_warning(json_string_value(json_array_get(s->survey.warnings, i)));
     return WM_OK;
 }
 
@@ -306,7 +323,7 @@ static int open_outputs(struct session *s, int argc, char **argv, struct wm_err 
 
 static int measure(struct session *s, const char **stopped, struct wm_err *err)
 {
-    struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .arg = s };
+    struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .warning = take_warning, .arg = s };
     struct wm_run_request request = {
         .world = s->world,
         .watch = s->watch,

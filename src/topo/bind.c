@@ -208,7 +208,7 @@ static void judge_distance(const struct judge *j, int i)
     char cpus[64];
     wm_cpuset_text(&f->cpus, cpus, sizeof(cpus));
     if (gpu != NULL && nic != NULL && wm_topo_distance(j->topo, gpu->pci, nic->pci) == WM_DISTANCE_SYS)
-        say(j, "rank %d was given GPU %d and card %s on different NUMA nodes: every byte crosses the link between them",
+        say(j, "rank %d has GPU %d and card %s on different NUMA nodes: every byte crosses the link between them",
             f->rank, gpu->index, nic->name);
     if (nic != NULL && away_from(j, i, nic->numa))
         say(j, "rank %d runs on processors %s, far from its card %s on NUMA node %d", f->rank, cpus, nic->name,
@@ -288,24 +288,31 @@ static void judge_cards(const struct judge *j)
         int nic = j->fact[a].nic, idle = nic >= 0 && nic < j->n_nics ? idle_equal(j, nic) : -1;
         for (int b = a + 1; b < j->n && idle >= 0; b++)
             if (j->fact[b].nic == nic) {
-                say(j, "ranks %d and %d were given one card, %s, while %s is idle", j->fact[a].rank, j->fact[b].rank,
+                say(j, "ranks %d and %d share one card, %s, while %s is idle", j->fact[a].rank, j->fact[b].rank,
                     j->nic[nic].name, j->nic[idle].name);
                 return;
             }
     }
 }
 
-void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n, double quota_cores,
-                   void (*tell)(void *arg, const char *sentence), void *arg)
+void wm_bind_judge_devices(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n,
+                           void (*tell)(void *arg, const char *sentence), void *arg)
 {
     struct judge j = { .topo = topo, .fact = fact, .n = n, .say = tell, .arg = arg };
-    if (quota_cores > 0 && quota_cores < n)
-        say(&j, "the cgroup grants %.3g processors to %d ranks: they take turns, and times hold the waiting",
-            quota_cores, n);
     j.nic = wm_topo_nics_all(topo, &j.n_nics);
     for (int i = 0; i < n; i++)
         judge_distance(&j, i);
-    judge_cores(&j);
     judge_cards(&j);
     free(j.nic);
+}
+
+void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n, double quota_cores,
+                   void (*tell)(void *arg, const char *sentence), void *arg)
+{
+    const struct judge j = { .topo = topo, .fact = fact, .n = n, .say = tell, .arg = arg };
+    if (quota_cores > 0 && quota_cores < n)
+        say(&j, "the cgroup grants %.3g processors to %d ranks: they take turns, and times hold the waiting",
+            quota_cores, n);
+    judge_cores(&j);
+    wm_bind_judge_devices(topo, fact, n, tell, arg);
 }

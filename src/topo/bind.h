@@ -43,5 +43,8 @@ struct wm_bind_fact {
  */
 void wm_bind_judge(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n, double quota_cores,
                    void (*tell)(void *arg, const char *sentence), void *arg);
+/** Of that only what concerns cards and GPUs: when a transport has said which it uses. */
+void wm_bind_judge_devices(const struct wm_topo *topo, const struct wm_bind_fact *fact, int n,
+                           void (*tell)(void *arg, const char *sentence), void *arg);
 
 #endif

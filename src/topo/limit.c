@@ -213,6 +213,15 @@ void wm_limit_nic(const struct wm_topo *topo, const struct wm_topo_nic *nic, str
     card_limit(topo, nic, -1, out);
 }
 
+/* One port alone. */
+static void narrow_to_port(const struct wm_topo *topo, int number, struct wm_topo_nic *nic)
+{
+    const struct wm_topo_rdma *rdma = &topo->rdma[nic->rdma];
+    for (int p = 0; p < rdma->n_ports; p++)
+        if (rdma->port[p].number == number && nic->up)
+            nic->bytes_per_s = rdma->port[p].bytes_per_s;
+}
+
 /* The card that the seat names. */
 static bool card_of(const struct wm_seat *seat, struct wm_topo_nic *out)
 {
@@ -221,8 +230,46 @@ static bool card_of(const struct wm_seat *seat, struct wm_topo_nic *out)
     bool found = seat->nic >= 0 && seat->nic < n;
     if (found)
         *out = nic[seat->nic];
+    if (found && seat->port > 0 && out->rdma >= 0)
+        narrow_to_port(seat->topo, seat->port, out);
     free(nic);
     return found;
+}
+
+static bool stands_on_others(const struct wm_topo *topo, int nic)
+{
+    struct wm_seat seat = { .topo = topo, .nic = nic };
+    struct wm_topo_nic card;
+    if (!card_of(&seat, &card) || card.netif < 0)
+        return false;
+    const char *kind = topo->netif[card.netif].kind;
+    return strcmp(kind, "bond") == 0 || strcmp(kind, "bridge") == 0 || strcmp(kind, "vlan") == 0;
+}
+
+void wm_seat_claim(struct wm_seat *seat, enum wm_fabric fabric, const char *device)
+{
+    seat->fabric = fabric;
+    seat->nic = WM_NIC_ANY;
+    seat->port = 0;
+    if (seat->topo == NULL || device[0] == '\0')
+        return;
+    int nic = wm_topo_find_nic(seat->topo, device, &seat->port);
+    if (nic < 0 || !stands_on_others(seat->topo, nic))
+        seat->nic = nic >= 0 ? nic : WM_NIC_NONE;
+}
+
+/* TCP goes over every card that has a network interface. */
+static bool carries(const struct wm_topo *topo, const struct wm_topo_nic *nic, enum wm_fabric fabric)
+{
+    if (fabric == WM_FABRIC_UNKNOWN || nic->fabric == fabric)
+        return true;
+    for (int i = 0; i < topo->n_netifs && fabric == WM_FABRIC_TCP; i++)
+        if (nic->rdma >= 0 && topo->netif[i].rdma == nic->rdma)
+            return true;
+    for (int p = 0; nic->rdma >= 0 && p < topo->rdma[nic->rdma].n_ports; p++)
+        if (topo->rdma[nic->rdma].port[p].fabric == fabric)
+            return true;
+    return false;
 }
 
 /* Functions of one device share its link: the first of them stands for all. */
@@ -263,12 +310,13 @@ struct together {
     double host_bytes_per_s;         /* and what gets to the host of it */
 };
 
-static struct together add_cards(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n)
+static struct together add_cards(const struct wm_topo *topo, enum wm_fabric fabric, const struct wm_topo_nic *nic,
+                                 int n)
 {
     struct together all = { 0 };
     double *carried = calloc((size_t)topo->n_pci + 1, sizeof(*carried));
     for (int i = 0; carried != NULL && i < n; i++) {
-        if (nic[i].virtual_device || !nic[i].up)
+        if (nic[i].virtual_device || !nic[i].up || !carries(topo, &nic[i], fabric))
             continue;
         if (!(nic[i].bytes_per_s > 0)) {
             all.other = &nic[i];
@@ -304,15 +352,19 @@ static void say_together(const struct wm_topo *topo, const struct together *all,
 }
 
 /* @param to_host  through the PCI links between cards and host; false: what the ports have */
-static void all_cards_limit(const struct wm_topo *topo, bool to_host, struct wm_limit *out)
+static void any_card_limit(const struct wm_seat *seat, bool to_host, struct wm_limit *out)
 {
+    const struct wm_topo *topo = seat->topo;
+    const char *of = seat->fabric != WM_FABRIC_UNKNOWN ? wm_fabric_names[seat->fabric] : "";
     int n;
     struct wm_topo_nic *nic = wm_topo_nics_all(topo, &n);
-    struct together all = add_cards(topo, nic, n);
-    if (all.n == 0 && all.other != NULL)
+    struct together all = add_cards(topo, seat->fabric, nic, n);
+    if (seat->nic == WM_NIC_NONE)
+        say(out, WM_LIMIT_NONE, 0, "by which card the bytes leave host %d is not known", seat->host);
+    else if (all.n == 0 && all.other != NULL)
         say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", all.other->name);
     else if (all.n == 0)
-        say(out, WM_LIMIT_NONE, 0, "no card with hardware of its own is up");
+        say(out, WM_LIMIT_NONE, 0, "no card %s%swith hardware of its own is up", of, of[0] != '\0' ? " " : "");
     else if (all.n == 1 && all.other == NULL && to_host)
         wm_limit_nic(topo, all.first, out);
     else
@@ -328,7 +380,7 @@ void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out)
     else if (card_of(seat, &nic))
         wm_limit_nic(seat->topo, &nic, out);
     else
-        all_cards_limit(seat->topo, true, out);
+        any_card_limit(seat, true, out);
 }
 
 /* ---- pairs ---- */
@@ -393,7 +445,7 @@ static void gpu_side(const struct wm_seat *seat, enum wm_road road, struct wm_li
         card_limit(seat->topo, &nic, gpu, out);
         way = way_between(seat->topo, gpu, nic.pci);
     } else { /* whichever card it is, it is behind the GPU's own link */
-        all_cards_limit(seat->topo, false, out);
+        any_card_limit(seat, false, out);
         way = way_up(seat->topo, gpu, gpu < 0 ? -1 : parent_of(seat->topo, gpu));
     }
     snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
@@ -455,7 +507,7 @@ static void describe_card(const struct wm_seat *seat, char *text, size_t bytes)
     char speed[32] = "";
     if (!card_of(seat, &nic)) {
         struct wm_limit all;
-        all_cards_limit(seat->topo, true, &all);
+        wm_limit_cards(seat, &all);
         snprintf(text, bytes, "%s", all.source);
         return;
     }

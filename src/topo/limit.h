@@ -44,12 +44,26 @@ struct wm_seat {
     const struct wm_topo *topo; /* of its host; NULL = not known */
     int host;                   /* number of the host */
     int gpu;                    /* index in topo->gpu; -1: host memory */
-    int nic;                    /* index of wm_topo_nics(); -1: any, all physical cards that are up together */
+    int nic;                    /* index of wm_topo_nics(), or one of those below */
     int numa;                   /* -1 = not known */
+    int port;                   /* of the card, by its number; 0 = all that are up */
+    enum wm_fabric fabric;      /* with WM_NIC_ANY: cards that carry it; UNKNOWN = all */
+};
+enum {
+    WM_NIC_ANY = -1,  /* all physical cards that are up together */
+    WM_NIC_NONE = -2, /* none that is known */
 };
 
 /**
- * The card, or all cards that are up together (links that they share counted once), by which a rank's bytes leave the
+ * By which card the seat's bytes leave the host, as a transport says. A device that stands on cards without saying on
+ * which (a bond, a bridge, a VLAN) is any of that fabric; one that is not listed is WM_NIC_NONE.
+ * @param fabric  UNKNOWN with device "": it cannot say, any card
+ * @param device  "" = any of that fabric
+ */
+void wm_seat_claim(struct wm_seat *seat, enum wm_fabric fabric, const char *device);
+
+/**
+ * The card, or the cards that are up together (links that they share counted once), by which a rank's bytes leave the
  * host from host memory. An estimate where the speed of one of these cards is not known, NONE where it is of all.
  */
 void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out);

@@ -1,6 +1,7 @@
 /* Network cards in one numbering: RDMA devices, and interfaces that are no RDMA device's. */
 #include "src/topo/topo.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,65 @@ struct wm_topo_nic *wm_topo_nics_all(const struct wm_topo *topo, int *n)
     struct wm_topo_nic *nic = *n > 0 ? calloc((size_t)*n, sizeof(*nic)) : NULL;
     *n = nic != NULL ? wm_topo_nics(topo, nic, *n) : 0;
     return nic;
+}
+
+/* --- by name --- */
+
+static int named(const struct wm_topo_nic *nic, int n, const char *name)
+{
+    int i = 0;
+    while (i < n && strcmp(nic[i].name, name) != 0)
+        i++;
+    return i < n ? i : -1;
+}
+
+/* The port of an RDMA device whose interface that is; 0 = it does not say. */
+static int port_of_netif(const struct wm_topo_rdma *rdma, const char *netif)
+{
+    for (int p = 0; p < rdma->n_ports && rdma->n_ports > 1; p++)
+        if (strcmp(rdma->port[p].netif, netif) == 0)
+            return rdma->port[p].number;
+    return 0;
+}
+
+/* The card of an interface, its own or an RDMA device's. */
+static int by_netif(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n, const char *name, int *port)
+{
+    int found = named(nic, n, name);
+    for (int i = 0; i < topo->n_netifs && found < 0; i++) {
+        const int rdma = topo->netif[i].rdma;
+        if (rdma < 0 || strcmp(topo->netif[i].name, name) != 0)
+            continue;
+        *port = port_of_netif(&topo->rdma[rdma], name);
+        found = named(nic, n, topo->rdma[rdma].name);
+    }
+    return found;
+}
+
+int wm_topo_find_nic(const struct wm_topo *topo, const char *device, int *port)
+{
+    char name[64], *end = NULL;
+    int n;
+    snprintf(name, sizeof(name), "%s", device);
+    char *colon = strrchr(name, ':');
+    long number = colon != NULL ? strtol(colon + 1, &end, 10) : 0;
+    *port = 0;
+    if (number > 0 && number < 256 && *end == '\0') {
+        *colon = '\0';
+        *port = (int)number;
+    }
+    struct wm_topo_nic *nic = wm_topo_nics_all(topo, &n);
+    int found = by_netif(topo, nic, n, name, port);
+    const struct wm_topo_rdma *rdma = found >= 0 && nic[found].rdma >= 0 ? &topo->rdma[nic[found].rdma] : NULL;
+    if (rdma != NULL && rdma->n_ports < 2)
+        *port = 0;
+    if (rdma != NULL && rdma->virtual_device && rdma->n_ports > 0 && rdma->port[0].netif[0] != '\0') {
+        *port = 0;
+        int below = by_netif(topo, nic, n, rdma->port[0].netif, port);
+        found = below >= 0 ? below : found;
+    }
+    free(nic);
+    return found;
 }
 
 /* --- the nearest --- */

@@ -221,6 +221,13 @@ struct wm_topo_nic {
 int wm_topo_nics(const struct wm_topo *topo, struct wm_topo_nic *out, int cap);
 /** All of them, to be freed. NULL, and *n 0: there are none, or no memory. */
 struct wm_topo_nic *wm_topo_nics_all(const struct wm_topo *topo, int *n);
+/**
+ * The card of a device as users and transports name it: "mlx5_0", "mlx5_0:2" (one port of it), "eth0". An interface of
+ * an RDMA device is that card; software that speaks RDMA over an interface (rxe, siw) is the interface's card.
+ * @param port  out: the number of that one, of several; 0 = all of them
+ * @return index of wm_topo_nics(), -1 = there is none
+ */
+int wm_topo_find_nic(const struct wm_topo *topo, const char *device, int *port);
 
 /**
  * Nearest of the given cards to a GPU (or to a NUMA node when gpu < 0): physical before virtual, up before down, RDMA

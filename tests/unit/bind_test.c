@@ -121,7 +121,7 @@ static const struct verdict_case verdicts[] = {
       0,
       { { 4, "0-3", 0, 1 } },
       1,
-      "rank 4 was given GPU 0 and card mlx5_1 on different NUMA nodes: every byte crosses the link between them\n"
+      "rank 4 has GPU 0 and card mlx5_1 on different NUMA nodes: every byte crosses the link between them\n"
       "rank 4 runs on processors 0-3, far from its card mlx5_1 on NUMA node 1\n" },
     { 2,
       2,
@@ -142,7 +142,7 @@ static const struct verdict_case verdicts[] = {
       0,
       { { 0, "0-3", -1, 0 }, { 1, "0-3", -1, 0 } },
       2,
-      "ranks 0 and 1 were given one card, mlx5_0, while mlx5_1 is idle\n" },
+      "ranks 0 and 1 share one card, mlx5_0, while mlx5_1 is idle\n" },
     { 0, 2, 0, { { 0, "0-3", -1, 0 }, { 1, "0-3", -1, 0 }, { 2, "4-7", -1, 1 } }, 3, "" },
     { 0,
       0,

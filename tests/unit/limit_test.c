@@ -52,7 +52,7 @@ struct machine {
     struct wm_topo_rdma rdma[2];
     struct wm_topo_port port[2];
     struct wm_topo_nvlink nvlink[2];
-    struct wm_topo_netif netif[2];
+    struct wm_topo_netif netif[3];
 };
 
 static void put_pci(struct machine *m, int at, int parent, const char *address, uint32_t class_id, double gt_per_s)
@@ -636,6 +636,151 @@ static void test_absent_cells(void)
     check_no_limit(&s);
 }
 
+/* ---- cards that a transport claims ---- */
+
+struct claimed {
+    struct wm_claim claim[4]; /* by rank: two hosts of two */
+    double bytes_per_s;       /* of two messages at once, one from each rank of host 0; 0 = no limit */
+    const char *source;
+};
+
+#define IB(name)                                                                                                       \
+    {                                                                                                                  \
+        .fabric = WM_FABRIC_IB, .device = name                                                                         \
+    }
+#define TCP(name)                                                                                                      \
+    {                                                                                                                  \
+        .fabric = WM_FABRIC_TCP, .device = name                                                                        \
+    }
+#define ETH "eth0: 10 Gb/s; PCIe 5.0 x16 allows more"
+
+/* Two cards of 50 GB/s a host, the second with two ports; and an interface of 1.25 GB/s, with a bond over it. */
+static const struct claimed claimed[] = {
+    { { { 0 }, { 0 }, { 0 }, { 0 } }, 101.25e9, "2 ranks share mlx5_0 (400 Gb/sec (4X NDR)) and 2 more together" },
+    { { IB("mlx5_0"), IB("mlx5_0:1"), IB("mlx5_0"), IB("mlx5_1") }, 50e9, "2 ranks share " NDR }, /* it has one port */
+    { { IB("mlx5_0:1"), IB("mlx5_0:1"), IB("mlx5_0:1"), IB("mlx5_0:1") }, 50e9, "2 ranks share " NDR },
+    { { IB("mlx5_0"), IB("mlx5_0"), IB("mlx5_0"), IB("mlx5_1") }, 50e9, "2 ranks share " NDR },
+    { { IB("mlx5_0"), IB("mlx5_1"), IB("mlx5_0"), IB("mlx5_1") }, 100e9, NDR },
+    { { IB(""), IB(""), IB(""), IB("") }, 100e9, "2 ranks share mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together" },
+    { { TCP("eth0"), TCP("eth0"), TCP("eth0"), TCP("eth0") }, 1.25e9, "2 ranks share " ETH },
+    { { TCP(""), TCP(""), TCP(""), TCP("") }, 51.25e9, "2 ranks share eth0 (10 Gb/s) and 1 more together" },
+    { { TCP("bond0"), TCP("bond0"), TCP("bond0"), TCP("bond0") },
+      51.25e9,
+      "2 ranks share eth0 (10 Gb/s) and 1 more together" },
+    { { TCP("ib1"), TCP("ib1"), TCP("ib1"), TCP("ib1") },
+      50e9,
+      "2 ranks share mlx5_1: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more" },
+    /* Not listed, of no card, or of a kind that nobody has here: nothing is known, and no other card's rate is taken.
+     */
+    { { TCP("lo"), TCP("lo"), TCP("lo"), TCP("lo") }, 0, "" },
+    { { { .fabric = WM_FABRIC_SHM },
+        { .fabric = WM_FABRIC_SHM },
+        { .fabric = WM_FABRIC_SHM },
+        { .fabric = WM_FABRIC_SHM } },
+      0,
+      "" },
+    { { { .fabric = WM_FABRIC_EFA },
+        { .fabric = WM_FABRIC_EFA },
+        { .fabric = WM_FABRIC_EFA },
+        { .fabric = WM_FABRIC_EFA } },
+      0,
+      "" },
+};
+
+static void put_interface(struct machine *m, int i, const char *name, const char *kind, int rdma)
+{
+    m->netif[i] = (struct wm_topo_netif){ .state = "up", .bytes_per_s = 1.25e9, .pci = GPU_B, .numa = 0, .rdma = rdma };
+    TEXT(m->netif[i].name, name);
+    TEXT(m->netif[i].kind, kind);
+    m->topo.netif = m->netif;
+    m->topo.n_netifs = i + 1;
+}
+
+static void put_interfaces(struct machine *m)
+{
+    put_interface(m, 0, "eth0", "", -1);
+    put_interface(m, 1, "bond0", "bond", -1);
+    m->netif[1].virtual_device = true;
+    m->netif[1].pci = -1;
+    put_interface(m, 2, "ib1", "", 1);
+}
+
+static void test_claims(void)
+{
+    struct wm_pair pairs[] = { { 0, 2 }, { 1, 3 } };
+    struct wm_round both = { pairs, 2 };
+    struct stage s;
+    for (size_t i = 0; i < sizeof(claimed) / sizeof(claimed[0]); i++) {
+        struct wm_claim claim[4];
+        memcpy(claim, claimed[i].claim, sizeof(claim));
+        set_stage(&s, &wm_benchmark_bandwidth, NULL, two_and_two, 4, 1000000);
+        put_interfaces(&s.machine);
+        s.spec.round = &both;
+        for (int r = 0; r < 4; r++)
+            s.seat[r].nic = WM_NIC_ANY;
+        s.endpoint.claim = claim;
+        measure(&s, true, 2e6 / claimed[i].bytes_per_s * 1e9);
+        if (claimed[i].bytes_per_s > 0)
+            check_limit(&s, claimed[i].bytes_per_s, 1, claimed[i].source);
+        else
+            check_no_limit(&s);
+    }
+}
+
+/* Collectives too, and each of two transports of one run with its own cards. */
+static void test_claims_of_transports(void)
+{
+    struct wm_claim claim[4] = { IB("mlx5_0"), IB("mlx5_0"), IB("mlx5_0"), IB("mlx5_0") };
+    struct wm_err err = { 0 };
+    struct stage s;
+    struct wm_endpoint other;
+    set_stage(&s, &wm_benchmark_allreduce, "native", two_and_two, 4, 1 << 20);
+    other = s.endpoint;
+    s.endpoint.claim = claim;
+    for (int r = 0; r < 4; r++)
+        s.seat[r].nic = WM_NIC_ANY;
+    measure(&s, true, (1 << 20) / 50.0);
+    check_limit(&s, 75e9, 1, "at least 1 x bytes leave the host of rank 0; 2 ranks share " NDR);
+    CHECK_INT(wm_limits_open(&s.limits, &s.plan, 0, s.seat, &err), WM_OK);
+    for (int turn = 0; turn < 4; turn++) {
+        s.arm.endpoint = turn % 2 == 0 ? &s.endpoint : &other;
+        wm_limits_cell(&s.limits, &s.arm, s.buf, &s.result);
+        CHECK_NEAR(s.result.limit.bytes_per_s, turn % 2 == 0 ? 75e9 : 150e9, 1);
+    }
+    wm_limits_close(&s.limits);
+}
+
+static void append(void *text, const char *sentence)
+{
+    size_t used = strlen(text);
+    snprintf((char *)text + used, 600 - used, "%s\n", sentence);
+}
+
+/* Before anything is measured. */
+static void test_judging_claims(void)
+{
+    struct wm_claim claim[3] = { IB("mlx5_0"), IB("mlx5_0:1"), IB("mlx5_0") };
+    struct wm_place place[3] = { { .host_index = 0 }, { .host_index = 0 }, { .host_index = 1 } };
+    const struct wm_world world = { .size = 3, .hosts = 2, .places = place };
+    struct wm_endpoint endpoint = { .claim = claim };
+    struct wm_seat given[3];
+    struct machine m;
+    char said[600] = "";
+    make_machine(&m);
+    TEXT(m.numa[0].cpus, "0-3");
+    TEXT(m.numa[1].cpus, "4-7");
+    for (int r = 0; r < 3; r++)
+        given[r] = seat(&m, place[r].host_index, -1, WM_NIC_ANY);
+    wm_cpuset_parse("4-5", &place[2].cpu_set);
+    wm_seats_judge(given, &world, &endpoint, append, said);
+    CHECK_TEXT(said, "ranks 0 and 1 share one card, mlx5_0, while mlx5_1 is idle\n"
+                     "rank 2 runs on processors 4-5, far from its card mlx5_0 on NUMA node 0\n");
+    said[0] = '\0';
+    endpoint.claim = NULL;
+    wm_seats_judge(given, &world, &endpoint, append, said);
+    CHECK_TEXT(said, "");
+}
+
 /* ---- the copy rate ---- */
 
 static void test_estimates(void)
@@ -744,6 +889,9 @@ int main(void)
     test_unequal_hosts();
     test_alltoallv();
     test_absent_cells();
+    test_claims();
+    test_claims_of_transports();
+    test_judging_claims();
     test_estimates();
     test_estimate_in_place();
     test_cold_estimate();

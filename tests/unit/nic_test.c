@@ -157,9 +157,49 @@ static void test_turns_on_a_node(void)
         CHECK_INT(wm_topo_nearest_nic(&topo, nic, n, gpu, -1), gpu % 2);
 }
 
+/* rxe0 stands on eno1, ib0 belongs to mlx5_0; mlx5_2 has two ports, the others one. */
+static void test_names(void)
+{
+    static const struct {
+        const char *device, *want;
+        int port;
+    } rows[] = {
+        { "mlx5_0", "mlx5_0", 0 },   { "mlx5_0:1", "mlx5_0", 0 }, { "mlx5_2:2", "mlx5_2", 2 },
+        { "mlx5_2:x", NULL, 0 },     { "eno1", "eno1", 0 },       { "ib0", "mlx5_0", 0 },
+        { "rxe0:1", "eno1", 0 },     { "lo", NULL, 0 },           { "", NULL, 0 },
+        { "mlx5_2:0", NULL, 0 },     { "mlx5_9", NULL, 0 },       { "enp2", "mlx5_2", 2 },
+        { "docker0", "docker0", 0 },
+    };
+    struct wm_topo_port on_eno1 = up[0], ports[2] = { two_up[0], two_up[1] };
+    struct wm_topo_rdma rdma[COUNT(cards)];
+    struct wm_topo_netif netif[COUNT(interfaces)];
+    struct wm_topo topo = machine;
+    struct wm_topo_nic nic[16];
+    memcpy(rdma, cards, sizeof(cards));
+    memcpy(netif, interfaces, sizeof(interfaces));
+    snprintf(on_eno1.netif, sizeof(on_eno1.netif), "eno1");
+    snprintf(ports[1].netif, sizeof(ports[1].netif), "enp2");
+    snprintf(netif[4].name, sizeof(netif[4].name), "enp2");
+    netif[4].rdma = 2;
+    rdma[0].port = &on_eno1;
+    rdma[2].port = ports;
+    topo.rdma = rdma;
+    topo.netif = netif;
+    wm_topo_nics(&topo, nic, COUNT(nic));
+    for (int i = 0; i < COUNT(rows); i++) {
+        int port = -1, found = wm_topo_find_nic(&topo, rows[i].device, &port);
+        int ok = CHECK((found >= 0) == (rows[i].want != NULL));
+        if (found >= 0 && rows[i].want != NULL)
+            ok &= CHECK_TEXT(nic[found].name, rows[i].want) & CHECK_INT(port, rows[i].port);
+        if (!ok)
+            printf("device: '%s'\n", rows[i].device);
+    }
+}
+
 int main(void)
 {
     test_list();
+    test_names();
     test_little_room();
     test_nearest();
     test_merit();
