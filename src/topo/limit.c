@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/core/units.h"
+#include "src/topo/discover.h"
 
 const char *const wm_limit_kind_names[WM_LIMIT_KINDS + 1] = { "", "link", "measured", "estimate", NULL };
 
@@ -175,22 +176,57 @@ void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limi
 
 /* ---- cards ---- */
 
-/* "400 Gb/sec (4X NDR)" as its one port says it, else "800 Gb/s". */
-static void rate_text(const struct wm_topo *topo, const struct wm_topo_nic *nic, char text[48])
+enum { RATE_TEXT = 72 };
+
+/* "400 Gb/sec (4X NDR)" as its one port says it, "40 Gb/sec (4X QDR), 32 Gb/s of data", else "800 Gb/s". */
+static void rate_text(const struct wm_topo *topo, const struct wm_topo_nic *nic, char text[RATE_TEXT])
 {
     const struct wm_topo_rdma *rdma = nic->rdma >= 0 ? &topo->rdma[nic->rdma] : NULL;
-    if (rdma != NULL && rdma->n_ports == 1 && rdma->port[0].rate[0] != '\0')
-        snprintf(text, 48, "%s", rdma->port[0].rate);
+    const double gb_per_s = nic->bytes_per_s * 8e-9;
+    if (rdma == NULL || rdma->n_ports != 1 || rdma->port[0].rate[0] == '\0')
+        snprintf(text, RATE_TEXT, "%.4g Gb/s", gb_per_s);
+    else if (nic->bytes_per_s < 0.99 * wm_rate_bytes_per_s(rdma->port[0].rate))
+        snprintf(text, RATE_TEXT, "%s, %.4g Gb/s of data", rdma->port[0].rate, gb_per_s);
     else
-        snprintf(text, 48, "%.4g Gb/s", nic->bytes_per_s * 8e-9);
+        snprintf(text, RATE_TEXT, "%s", rdma->port[0].rate);
+}
+
+/* The one that its physical function has; those of several ports of a card count as of one. */
+static bool only_virtual_function(const struct wm_topo *topo, int pci)
+{
+    for (int p = 0; p < topo->n_pci; p++)
+        if (p != pci && topo->pci[p].virtual_function && topo->pci[p].parent == topo->pci[pci].parent &&
+            topo->pci[p].root == topo->pci[pci].root)
+            return false;
+    return true;
+}
+
+/* Why the rate that its ports show is no bound; NULL = it is one. */
+static const char *doubt(const struct wm_topo *topo, const struct wm_topo_nic *nic)
+{
+    if (nic->pci >= 0 && topo->pci[nic->pci].virtual_function && !only_virtual_function(topo, nic->pci))
+        return "a virtual function: others share its wire";
+    for (int p = 0; nic->rdma >= 0 && p < topo->rdma[nic->rdma].n_ports; p++)
+        if (nic->fabric == WM_FABRIC_IB && strstr(topo->rdma[nic->rdma].port[p].rate, "SDR") != NULL)
+            return "SDR, or a speed that the kernel does not know";
+    return NULL;
+}
+
+/* That the ports of a card decide. */
+static void say_ports(const struct wm_topo *topo, const struct wm_topo_nic *nic, const char *more, struct wm_limit *out)
+{
+    const char *why_not = doubt(topo, nic);
+    char rate[RATE_TEXT];
+    rate_text(topo, nic, rate);
+    say(out, why_not == NULL ? WM_LIMIT_LINK : WM_LIMIT_ESTIMATE, nic->bytes_per_s, "%.31s: %s%s%s%s%s", nic->name,
+        rate, more, why_not != NULL ? " (" : "", why_not != NULL ? why_not : "", why_not != NULL ? ")" : "");
 }
 
 /* A card and its PCI way to the host, or to another device. */
 static void card_limit(const struct wm_topo *topo, const struct wm_topo_nic *nic, int other, struct wm_limit *out)
 {
-    char rate[48], name[32], whose[40];
+    char rate[RATE_TEXT], name[32], whose[40], more[48];
     struct way way = way_between(topo, nic->pci, other);
-    rate_text(topo, nic, rate);
     if (nic->virtual_device)
         say(out, WM_LIMIT_NONE, 0, "%.31s has no hardware of its own", nic->name);
     else if (!nic->up)
@@ -198,10 +234,12 @@ static void card_limit(const struct wm_topo *topo, const struct wm_topo_nic *nic
     else if (!(nic->bytes_per_s > 0))
         say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", nic->name);
     else if (!(way.bytes_per_s > 0))
-        say(out, WM_LIMIT_LINK, nic->bytes_per_s, "%.31s: %s", nic->name, rate);
-    else if (way.bytes_per_s >= nic->bytes_per_s)
-        say(out, WM_LIMIT_LINK, nic->bytes_per_s, "%.31s: %s; %s allows more", nic->name, rate, way_name(&way, name));
-    else {
+        say_ports(topo, nic, "", out);
+    else if (way.bytes_per_s >= nic->bytes_per_s) {
+        snprintf(more, sizeof(more), "; %s allows more", way_name(&way, name));
+        say_ports(topo, nic, more, out);
+    } else {
+        rate_text(topo, nic, rate);
         snprintf(whose, sizeof(whose), "%.31s: ", nic->name);
         say_way(topo, &way, whose, out);
         say(out, WM_LIMIT_LINK, way.bytes_per_s, "%.140s; %s would allow more", out->source, rate);
@@ -303,12 +341,26 @@ static double carried_to_host(const struct wm_topo *topo, double *carried)
 
 /* The physical cards that are up. */
 struct together {
-    int n;                           /* of known speed */
-    const struct wm_topo_nic *first; /* of these */
-    const struct wm_topo_nic *other; /* of unknown speed; NULL = none */
-    double ports_bytes_per_s;        /* what their ports have */
-    double host_bytes_per_s;         /* and what gets to the host of it */
+    int n;                              /* of known speed */
+    const struct wm_topo_nic *first;    /* of these */
+    const struct wm_topo_nic *doubtful; /* of these: whose rate is no bound; NULL = none */
+    const struct wm_topo_nic *other;    /* of unknown speed; NULL = none */
+    double ports_bytes_per_s;           /* what their ports have */
+    double host_bytes_per_s;            /* and what gets to the host of it */
 };
+
+/* A virtual function's wire is that of its physical one, which counts where it is listed, too. */
+static bool counts_already(const struct wm_topo *topo, const struct wm_topo_nic *nic, int n, int i)
+{
+    const struct wm_topo_pci *own = nic[i].pci >= 0 ? &topo->pci[nic[i].pci] : NULL;
+    for (int k = 0; k < n && own != NULL && own->virtual_function; k++) {
+        const struct wm_topo_pci *pci = nic[k].pci >= 0 ? &topo->pci[nic[k].pci] : NULL;
+        if (pci != NULL && !pci->virtual_function && pci->parent == own->parent && pci->root == own->root &&
+            nic[k].up && nic[k].bytes_per_s > 0)
+            return true;
+    }
+    return false;
+}
 
 static struct together add_cards(const struct wm_topo *topo, enum wm_fabric fabric, const struct wm_topo_nic *nic,
                                  int n)
@@ -316,7 +368,7 @@ static struct together add_cards(const struct wm_topo *topo, enum wm_fabric fabr
     struct together all = { 0 };
     double *carried = calloc((size_t)topo->n_pci + 1, sizeof(*carried));
     for (int i = 0; carried != NULL && i < n; i++) {
-        if (nic[i].virtual_device || !nic[i].up || !carries(topo, &nic[i], fabric))
+        if (nic[i].virtual_device || !nic[i].up || !carries(topo, &nic[i], fabric) || counts_already(topo, nic, n, i))
             continue;
         if (!(nic[i].bytes_per_s > 0)) {
             all.other = &nic[i];
@@ -324,6 +376,8 @@ static struct together add_cards(const struct wm_topo *topo, enum wm_fabric fabr
         }
         if (all.n++ == 0)
             all.first = &nic[i];
+        if (doubt(topo, &nic[i]) != NULL)
+            all.doubtful = &nic[i];
         all.ports_bytes_per_s += nic[i].bytes_per_s;
         if (nic[i].pci >= 0)
             carried[nic[i].pci] += nic[i].bytes_per_s;
@@ -339,16 +393,18 @@ static struct together add_cards(const struct wm_topo *topo, enum wm_fabric fabr
 static void say_together(const struct wm_topo *topo, const struct together *all, double bytes_per_s,
                          struct wm_limit *out)
 {
-    char rate[48], others[24] = "", but[80] = "";
+    char rate[RATE_TEXT], others[24] = "", but[80] = "";
     rate_text(topo, all->first, rate);
     if (all->n > 1)
         snprintf(others, sizeof(others), " and %d more", all->n - 1);
     if (all->other != NULL)
         snprintf(but, sizeof(but), ", without %.31s of unknown speed", all->other->name);
+    else if (all->doubtful != NULL)
+        snprintf(but, sizeof(but), "; %.31s: %s", all->doubtful->name, doubt(topo, all->doubtful));
     else if (bytes_per_s < 0.999 * all->ports_bytes_per_s)
         snprintf(but, sizeof(but), "; their PCI links allow less than their ports");
-    say(out, all->other != NULL ? WM_LIMIT_ESTIMATE : WM_LIMIT_LINK, bytes_per_s, "%.31s (%s)%s together%s",
-        all->first->name, rate, others, but);
+    say(out, all->other != NULL || all->doubtful != NULL ? WM_LIMIT_ESTIMATE : WM_LIMIT_LINK, bytes_per_s,
+        "%.31s (%s)%s together%s", all->first->name, rate, others, but);
 }
 
 /* @param to_host  through the PCI links between cards and host; false: what the ports have */

@@ -35,6 +35,29 @@ double wm_rate_bytes_per_s(const char *text)
     return parse_rate(text, &bytes_per_s) ? bytes_per_s : 0;
 }
 
+/*
+ * What InfiniBand's encoding leaves of the printed rate. The kernel (drivers/infiniband/core/sysfs.c, rate_show) prints
+ * 2.5, 5 and 10 Gb/s a lane for SDR, DDR and QDR, which is what the lanes signal, in 8b/10b; 14 for FDR, which signals
+ * 14.0625 in 64b/66b; 10, 25, 50, 100 and 200 for FDR10 and what came after EDR, which is the data already. Ethernet's
+ * ports borrow the words for data rates. Older kernels have no word for SDR: "10 Gb/sec (4X)".
+ */
+static double data_share(const char *rate)
+{
+    static const struct {
+        const char *ending;
+        double share;
+    } encoded[] = {
+        { "X)", 0.8 }, { " SDR)", 0.8 }, { " DDR)", 0.8 }, { " QDR)", 0.8 }, { " FDR)", 14.0625 * 64 / 66 / 14 }
+    };
+    size_t n = strlen(rate);
+    for (size_t i = 0; i < sizeof(encoded) / sizeof(encoded[0]); i++) {
+        size_t bytes = strlen(encoded[i].ending);
+        if (n > bytes && strcmp(rate + n - bytes, encoded[i].ending) == 0)
+            return encoded[i].share;
+    }
+    return 1;
+}
+
 /* "4: ACTIVE" -> "ACTIVE" */
 static void read_word(struct wm_tree *tree, char *out, size_t bytes, const char *folder, const char *file)
 {
@@ -270,6 +293,8 @@ static int read_port(struct wm_tree *tree, const char *device, const struct wm_t
     read_rate(tree, folder, port);
     facts.link_layer = port->link_layer;
     port->fabric = wm_fabric_of(&facts);
+    if (port->fabric == WM_FABRIC_IB)
+        port->bytes_per_s *= data_share(port->rate);
     int rc = read_gids(tree, folder, port, err);
     read_netif(tree, device, port);
     port->n_counters = wm_topo_read_counters(tree, folder, error_counters, port->counter, WM_TOPO_PORT_COUNTERS);

@@ -113,7 +113,7 @@ struct wm_topo_port {
     char phys_state[24]; /* "LinkUp", "Disabled", "Polling" */
     char link_layer[24]; /* "InfiniBand", "Ethernet", "Unspecified" */
     char rate[40];       /* "400 Gb/sec (4X NDR)" */
-    double bytes_per_s;  /* of that rate */
+    double bytes_per_s;  /* of that rate, encoding taken off: 4X QDR carries 4e9 */
     enum wm_fabric fabric;
     char netif[32]; /* Ethernet interface of the port */
     int mtu_bytes;  /* of that interface */

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define NDR "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"
+
 #define TEXT(array, text) snprintf((array), sizeof(array), "%s", (text))
 
 /* ---- PCI links ---- */
@@ -329,6 +331,62 @@ static void test_cards_together(void)
     check_cards(&m, WM_LIMIT_NONE, 0, "the speed of mlx5_0 is not known");
 }
 
+/* What InfiniBand encodes in 8b/10b, and what the kernel calls SDR. */
+static void test_encoded_rates(void)
+{
+    struct machine m;
+    make_machine(&m);
+    put_card(&m, 0, "mlx4_0", "40 Gb/sec (4X QDR)", 4e9, WM_FABRIC_IB);
+    m.topo.n_rdma = 1;
+    check_cards(&m, WM_LIMIT_LINK, 4e9, "mlx4_0: 40 Gb/sec (4X QDR), 32 Gb/s of data; PCIe 5.0 x16 allows more");
+    put_card(&m, 0, "mlx4_0", "10 Gb/sec (4X SDR)", 1e9, WM_FABRIC_IB);
+    check_cards(&m, WM_LIMIT_ESTIMATE, 1e9,
+                "mlx4_0: 10 Gb/sec (4X SDR), 8 Gb/s of data; PCIe 5.0 x16 allows more "
+                "(SDR, or a speed that the kernel does not know)");
+    put_card(&m, 0, "mlx5_0", "2.5 Gb/sec (1X SDR)", 0.3125e9, WM_FABRIC_ROCE); /* Ethernet's 1 Gb/s */
+    check_cards(&m, WM_LIMIT_LINK, 0.3125e9, "mlx5_0: 2.5 Gb/sec (1X SDR); PCIe 5.0 x16 allows more");
+}
+
+/* A card with a physical function and two virtual ones behind one port: one wire. */
+static void test_virtual_functions(void)
+{
+    struct machine m;
+    struct wm_topo_rdma cards[3];
+    make_machine(&m);
+    for (int i = 0; i < 3; i++)
+        cards[i] = m.rdma[0];
+    TEXT(cards[1].name, "mlx5_1");
+    TEXT(cards[2].name, "mlx5_2");
+    m.pci[DOWN_GPU_B] = m.pci[GPU_B] = m.pci[NIC_A];
+    cards[1].pci = DOWN_GPU_B;
+    cards[2].pci = GPU_B;
+    TEXT(m.pci[DOWN_GPU_B].address, "0000:1c:00.1");
+    TEXT(m.pci[GPU_B].address, "0000:1c:00.2");
+    m.pci[DOWN_GPU_B].virtual_function = m.pci[GPU_B].virtual_function = true;
+    m.topo.rdma = cards;
+    m.topo.n_rdma = 3;
+    check_cards(&m, WM_LIMIT_LINK, 50e9, NDR); /* all together are the one wire */
+    const struct wm_seat virtual = seat(&m, 0, -1, 1);
+    struct wm_limit limit;
+    wm_limit_cards(&virtual, &limit);
+    CHECK_INT(limit.kind, WM_LIMIT_ESTIMATE);
+    CHECK_NEAR(limit.bytes_per_s, 50e9, 1);
+    CHECK_TEXT(limit.source, "mlx5_1: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more "
+                             "(a virtual function: others share its wire)");
+    m.pci[DOWN_NIC_A].link.width = 8; /* narrower than the wire: what shares that link cannot pass more */
+    wm_limit_cards(&virtual, &limit);
+    CHECK_INT(limit.kind, WM_LIMIT_LINK);
+    CHECK_NEAR(limit.bytes_per_s, wm_pci_bytes_per_s(32, 8, 256), 1);
+    make_machine(&m);
+    m.pci[NIC_A].virtual_function = true; /* alone on its function */
+    check_cards(&m, WM_LIMIT_LINK, 100e9, "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together");
+    m.pci[GPU_A].virtual_function = true;
+    m.pci[GPU_A].parent = DOWN_NIC_A;
+    check_cards(&m, WM_LIMIT_ESTIMATE, 100e9,
+                "mlx5_0 (400 Gb/sec (4X NDR)) and 1 more together; mlx5_0: a virtual "
+                "function: others share its wire");
+}
+
 /* Whatever a file made of the tree, walking it ends. */
 static void test_loops(void)
 {
@@ -457,8 +515,6 @@ static void check_no_limit(const struct stage *s)
     CHECK_TEXT(s->result.limit.kind, "");
     CHECK_TEXT(s->result.limit.source, "");
 }
-
-#define NDR "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"
 
 static const int two_and_two[] = { 0, 0, 1, 1 };
 
@@ -879,6 +935,8 @@ int main(void)
     test_staged();
     test_sleeping_gpu();
     test_cards_together();
+    test_encoded_rates();
+    test_virtual_functions();
     test_loops();
     test_cuts();
     test_pair_cells();

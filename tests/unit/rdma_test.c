@@ -257,6 +257,30 @@ static void test_two_ports(void)
     end(&tree, &topo);
 }
 
+/* 8b/10b up to QDR, FDR's 14 is 14.0625 in 64b/66b; Ethernet's words mean data. */
+static void test_data_rates(void)
+{
+    static const struct {
+        const char *rate, *link_layer;
+        double want_gb_per_s;
+    } rows[] = {
+        { "10 Gb/sec (4X)\n", "InfiniBand\n", 8 },        { "10 Gb/sec (4X SDR)\n", "InfiniBand\n", 8 },
+        { "20 Gb/sec (4X DDR)\n", "InfiniBand\n", 16 },   { "40 Gb/sec (4X QDR)\n", "InfiniBand\n", 32 },
+        { "40 Gb/sec (4X FDR10)\n", "InfiniBand\n", 40 }, { "56 Gb/sec (4X FDR)\n", "InfiniBand\n", 54.5454545 },
+        { "100 Gb/sec (4X EDR)\n", "InfiniBand\n", 100 }, { "400 Gb/sec (4X NDR)\n", "InfiniBand\n", 400 },
+        { "800 Gb/sec (4X XDR)\n", "InfiniBand\n", 800 }, { "40 Gb/sec (4X QDR)\n", "Ethernet\n", 40 },
+    };
+    for (int i = 0; i < COUNT(rows); i++) {
+        struct wm_tree tree;
+        struct wm_topo topo = begin(&tree);
+        put_device("mlx4_0", "1: CA\n", rows[i].link_layer, rows[i].rate);
+        read_all(&tree, &topo);
+        if (CHECK_INT(topo.n_rdma, 1) && CHECK_INT(topo.rdma[0].n_ports, 1))
+            CHECK_NEAR(topo.rdma[0].port[0].bytes_per_s * 8e-9, rows[i].want_gb_per_s, 1e-6);
+        end(&tree, &topo);
+    }
+}
+
 /* The tree's word outranks a file's, but for the place that the tree does not show. */
 static void test_known_before(void)
 {
@@ -432,6 +456,7 @@ int main(void)
     test_software();
     test_devices_between();
     test_two_ports();
+    test_data_rates();
     test_known_before();
     test_bad_files();
     test_missing_state();
