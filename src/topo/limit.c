@@ -1,178 +1,12 @@
 #include "src/topo/limit.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/core/units.h"
 #include "src/topo/discover.h"
-
-const char *const wm_limit_kind_names[WM_LIMIT_KINDS + 1] = { "", "link", "measured", "estimate", NULL };
-
-static void say(struct wm_limit *out, enum wm_limit_kind kind, double bytes_per_s, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static void say(struct wm_limit *out, enum wm_limit_kind kind, double bytes_per_s, const char *format, ...)
-{
-    char text[sizeof(out->source)]; /* what is said may quote out's own words */
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    *out = (struct wm_limit){ .kind = kind, .bytes_per_s = bytes_per_s };
-    memcpy(out->source, text, sizeof(text));
-}
-
-/* The narrower of both; what is not known does not count. */
-static void narrow(struct wm_limit *out, const struct wm_limit *other)
-{
-    if (other->kind != WM_LIMIT_NONE && (out->kind == WM_LIMIT_NONE || other->bytes_per_s < out->bytes_per_s))
-        *out = *other;
-}
-
-/* ---- PCI ---- */
-
-/* Bytes: the most that a packet may hold, where it cannot be read what is set up, and what it adds at least. */
-enum { MOST_PAYLOAD = 4096, PACKET = 20, FLIT_PACKET = 12 };
-
-static double packed(int payload_bytes, int added)
-{
-    const double payload = payload_bytes > 0 ? payload_bytes : MOST_PAYLOAD;
-    return payload / (payload + added);
-}
-
-double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes)
-{
-    if (!(gt_per_s > 0) || width <= 0)
-        return 0;
-    double raw = gt_per_s * 1e9 / 8 * width;
-    if (gt_per_s >= 64)
-        return raw * 236 / 256 * packed(payload_bytes, FLIT_PACKET);
-    return raw * (gt_per_s > 5 ? 128.0 / 130 : 0.8) * packed(payload_bytes, PACKET);
-}
-
-static double link_bytes_per_s(const struct wm_topo_pci *pci, const struct wm_pci_link *link)
-{
-    double rate = wm_pci_bytes_per_s(link->gt_per_s, link->width, pci->payload_bytes);
-    return rate > 0 ? rate : link->bytes_per_s * packed(pci->payload_bytes, PACKET);
-}
-
-const char *wm_pci_link_name(double gt_per_s, int width, char text[32])
-{
-    static const double rates[] = { 2.5, 5, 8, 16, 32, 64, 128 };
-    for (int k = 0; k < 7; k++)
-        if (gt_per_s > 0.9 * rates[k] && gt_per_s < 1.1 * rates[k]) {
-            snprintf(text, 32, "PCIe %d.0 x%d", k + 1, width);
-            return text;
-        }
-    snprintf(text, 32, "PCIe %.3g GT/s x%d", gt_per_s, width);
-    return text;
-}
-
-/* A parent stands before its children; anything else would be a loop. */
-static int parent_of(const struct wm_topo *topo, int pci)
-{
-    int parent = topo->pci[pci].parent;
-    return parent < pci ? parent : -1;
-}
-
-static bool is_above(const struct wm_topo *topo, int bridge, int pci)
-{
-    while (pci > bridge)
-        pci = parent_of(topo, pci);
-    return pci == bridge;
-}
-
-static int common_bridge(const struct wm_topo *topo, int a, int b)
-{
-    int bridge = a;
-    while (bridge >= 0 && !is_above(topo, bridge, b))
-        bridge = parent_of(topo, bridge);
-    return bridge;
-}
-
-static bool redirected(const struct wm_topo *topo, int pci, int top)
-{
-    for (int p = pci; p >= 0 && p != top; p = parent_of(topo, p))
-        if (topo->pci[p].acs == WM_ACS_REDIRECTS)
-            return true;
-    return false;
-}
-
-/* Where the way from a device to another leaves the device's branch: a bridge, or -1 for the host. */
-static int turning_point(const struct wm_topo *topo, int pci, int other)
-{
-    int top = other >= 0 ? common_bridge(topo, pci, other) : -1;
-    return redirected(topo, pci, top) || redirected(topo, other, top) ? -1 : top;
-}
-
-static bool is_gpu(const struct wm_topo_pci *pci)
-{
-    return pci->class_id >> 16 == 0x03;
-}
-
-/* The narrowest link of a way. */
-struct way {
-    double bytes_per_s; /* 0 = none is known */
-    int pci;            /* whose link it is */
-    struct wm_pci_link link;
-};
-
-/* @param sleeps  a link that slows down while it idles: the speed that it can have counts */
-static void cross(const struct wm_topo *topo, int pci, bool sleeps, struct way *way)
-{
-    struct wm_pci_link link = topo->pci[pci].link;
-    if (sleeps && link.max_gt_per_s > link.gt_per_s)
-        link.gt_per_s = link.max_gt_per_s;
-    double rate = link_bytes_per_s(&topo->pci[pci], &link);
-    if (rate > 0 && (!(way->bytes_per_s > 0) || rate < way->bytes_per_s))
-        *way = (struct way){ rate, pci, link };
-}
-
-/* From a device up to the bridge `top`, which is not crossed. The device and the port above it are the two ends of one
- * link. */
-static struct way way_up(const struct wm_topo *topo, int pci, int top)
-{
-    struct way way = { .pci = -1 };
-    const int port = pci < 0 ? -1 : parent_of(topo, pci);
-    for (int p = pci; p >= 0 && p != top; p = parent_of(topo, p))
-        cross(topo, p, is_gpu(&topo->pci[pci]) && (p == pci || p == port), &way);
-    return way;
-}
-
-static struct way way_between(const struct wm_topo *topo, int pci, int other)
-{
-    return way_up(topo, pci, pci >= 0 ? turning_point(topo, pci, other) : -1);
-}
-
-static const char *way_name(const struct way *way, char text[32])
-{
-    if (way->link.gt_per_s > 0 && way->link.width > 0)
-        return wm_pci_link_name(way->link.gt_per_s, way->link.width, text);
-    snprintf(text, 32, "a PCI link of %.3g GB/s", way->link.bytes_per_s * 1e-9);
-    return text;
-}
-
-/* @param whose  "GPU 3: ", or "" */
-static void say_way(const struct wm_topo *topo, const struct way *way, const char *whose, struct wm_limit *out)
-{
-    char name[32], best[32], can[64] = "";
-    if (!(way->bytes_per_s > 0)) {
-        say(out, WM_LIMIT_NONE, 0, "%sthe speed of its PCI link is not known", whose);
-        return;
-    }
-    if (way->link.max_width > way->link.width || way->link.max_gt_per_s > way->link.gt_per_s)
-        snprintf(can, sizeof(can), ", which can be %s",
-                 wm_pci_link_name(way->link.max_gt_per_s, way->link.max_width, best) + sizeof("PCIe"));
-    say(out, WM_LIMIT_LINK, way->bytes_per_s, "%s%s at %.15s%s", whose, way_name(way, name),
-        topo->pci[way->pci].address, can);
-}
-
-void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out)
-{
-    struct way way = way_between(topo, pci, other);
-    say_way(topo, &way, "", out);
-}
+#include "src/topo/way.h"
 
 /* ---- cards ---- */
 
@@ -218,31 +52,32 @@ static void say_ports(const struct wm_topo *topo, const struct wm_topo_nic *nic,
     const char *why_not = doubt(topo, nic);
     char rate[RATE_TEXT];
     rate_text(topo, nic, rate);
-    say(out, why_not == NULL ? WM_LIMIT_LINK : WM_LIMIT_ESTIMATE, nic->bytes_per_s, "%.31s: %s%s%s%s%s", nic->name,
-        rate, more, why_not != NULL ? " (" : "", why_not != NULL ? why_not : "", why_not != NULL ? ")" : "");
+    wm_limit_say(out, why_not == NULL ? WM_LIMIT_LINK : WM_LIMIT_ESTIMATE, nic->bytes_per_s, "%.31s: %s%s%s%s%s",
+                 nic->name, rate, more, why_not != NULL ? " (" : "", why_not != NULL ? why_not : "",
+                 why_not != NULL ? ")" : "");
 }
 
 /* A card and its PCI way to the host, or to another device. */
 static void card_limit(const struct wm_topo *topo, const struct wm_topo_nic *nic, int other, struct wm_limit *out)
 {
     char rate[RATE_TEXT], name[32], whose[40], more[48];
-    struct way way = way_between(topo, nic->pci, other);
+    struct wm_way way = wm_way_between(topo, nic->pci, other);
     if (nic->virtual_device)
-        say(out, WM_LIMIT_NONE, 0, "%.31s has no hardware of its own", nic->name);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "%.31s has no hardware of its own", nic->name);
     else if (!nic->up)
-        say(out, WM_LIMIT_NONE, 0, "%.31s is down", nic->name);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "%.31s is down", nic->name);
     else if (!(nic->bytes_per_s > 0))
-        say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", nic->name);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", nic->name);
     else if (!(way.bytes_per_s > 0))
         say_ports(topo, nic, "", out);
     else if (way.bytes_per_s >= nic->bytes_per_s) {
-        snprintf(more, sizeof(more), "; %s allows more", way_name(&way, name));
+        snprintf(more, sizeof(more), "; %s allows more", wm_way_name(&way, name));
         say_ports(topo, nic, more, out);
     } else {
         rate_text(topo, nic, rate);
         snprintf(whose, sizeof(whose), "%.31s: ", nic->name);
-        say_way(topo, &way, whose, out);
-        say(out, WM_LIMIT_LINK, way.bytes_per_s, "%.140s; %s would allow more", out->source, rate);
+        wm_way_say(topo, &way, whose, out);
+        wm_limit_say(out, WM_LIMIT_LINK, way.bytes_per_s, "%.140s; %s would allow more", out->source, rate);
     }
 }
 
@@ -327,8 +162,8 @@ static double carried_to_host(const struct wm_topo *topo, double *carried)
 {
     double sum = 0;
     for (int p = topo->n_pci - 1; p >= 0; p--) {
-        double link = link_bytes_per_s(&topo->pci[p], &topo->pci[p].link);
-        int first = first_function(topo, p), up = first != p ? first : parent_of(topo, p);
+        double link = wm_pci_link_bytes_per_s(&topo->pci[p], &topo->pci[p].link);
+        int first = first_function(topo, p), up = first != p ? first : wm_pci_parent(topo, p);
         if (link > 0 && carried[p] > link)
             carried[p] = link;
         if (up >= 0)
@@ -403,8 +238,8 @@ static void say_together(const struct wm_topo *topo, const struct together *all,
         snprintf(but, sizeof(but), "; %.31s: %s", all->doubtful->name, doubt(topo, all->doubtful));
     else if (bytes_per_s < 0.999 * all->ports_bytes_per_s)
         snprintf(but, sizeof(but), "; their PCI links allow less than their ports");
-    say(out, all->other != NULL || all->doubtful != NULL ? WM_LIMIT_ESTIMATE : WM_LIMIT_LINK, bytes_per_s,
-        "%.31s (%s)%s together%s", all->first->name, rate, others, but);
+    wm_limit_say(out, all->other != NULL || all->doubtful != NULL ? WM_LIMIT_ESTIMATE : WM_LIMIT_LINK, bytes_per_s,
+                 "%.31s (%s)%s together%s", all->first->name, rate, others, but);
 }
 
 /* @param to_host  through the PCI links between cards and host; false: what the ports have */
@@ -416,11 +251,11 @@ static void any_card_limit(const struct wm_seat *seat, bool to_host, struct wm_l
     struct wm_topo_nic *nic = wm_topo_nics_all(topo, &n);
     struct together all = add_cards(topo, seat->fabric, nic, n);
     if (seat->nic == WM_NIC_NONE)
-        say(out, WM_LIMIT_NONE, 0, "by which card the bytes leave host %d is not known", seat->host);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "by which card the bytes leave host %d is not known", seat->host);
     else if (all.n == 0 && all.other != NULL)
-        say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", all.other->name);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the speed of %.31s is not known", all.other->name);
     else if (all.n == 0)
-        say(out, WM_LIMIT_NONE, 0, "no card %s%swith hardware of its own is up", of, of[0] != '\0' ? " " : "");
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "no card %s%swith hardware of its own is up", of, of[0] != '\0' ? " " : "");
     else if (all.n == 1 && all.other == NULL && to_host)
         wm_limit_nic(topo, all.first, out);
     else
@@ -432,7 +267,7 @@ void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out)
 {
     struct wm_topo_nic nic;
     if (seat->topo == NULL)
-        say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", seat->host);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", seat->host);
     else if (card_of(seat, &nic))
         wm_limit_nic(seat->topo, &nic, out);
     else
@@ -452,10 +287,10 @@ static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *
     if (links <= 0)
         return false;
     if (each > 0)
-        say(out, WM_LIMIT_LINK, links * each, "NVLink, %d link%s of %.3f GB/s", links, links == 1 ? "" : "s",
-            each * 1e-9);
+        wm_limit_say(out, WM_LIMIT_LINK, links * each, "NVLink, %d link%s of %.3f GB/s", links, links == 1 ? "" : "s",
+                     each * 1e-9);
     else
-        say(out, WM_LIMIT_NONE, 0, "the speed of NVLinks is not known");
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the speed of NVLinks is not known");
     return true;
 }
 
@@ -466,20 +301,20 @@ static void between_gpus(const struct wm_seat *a, const struct wm_seat *b, enum 
     const bool direct = road == WM_ROAD_DIRECT;
     struct wm_limit other;
     if (a->gpu == b->gpu) {
-        say(out, WM_LIMIT_NONE, 0, "both ranks use GPU %d: no link between them", a->gpu);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "both ranks use GPU %d: no link between them", a->gpu);
         return;
     }
     if (direct && nvlink_limit(&gpu[a->gpu], &gpu[b->gpu], wm_topo_nvlinks(topo, a->gpu, b->gpu), out))
         return;
     wm_limit_pci(topo, gpu_pci(a), direct ? gpu_pci(b) : -1, out);
     wm_limit_pci(topo, gpu_pci(b), direct ? gpu_pci(a) : -1, &other);
-    narrow(out, &other);
+    wm_limit_narrow(out, &other);
 }
 
 static void within_host(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
 {
     if (a->gpu < 0 && b->gpu < 0)
-        say(out, WM_LIMIT_NONE, 0, "host memory of one host: no link between the ranks");
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "host memory of one host: no link between the ranks");
     else if (a->gpu >= 0 && b->gpu >= 0)
         between_gpus(a, b, road, out);
     else
@@ -492,22 +327,22 @@ static void gpu_side(const struct wm_seat *seat, enum wm_road road, struct wm_li
     const int gpu = gpu_pci(seat);
     struct wm_topo_nic nic;
     struct wm_limit limit;
-    struct way way;
+    struct wm_way way;
     char whose[24];
     if (road == WM_ROAD_STAGED) {
         wm_limit_cards(seat, out);
-        way = way_between(seat->topo, gpu, -1);
+        way = wm_way_between(seat->topo, gpu, -1);
     } else if (card_of(seat, &nic)) {
         card_limit(seat->topo, &nic, gpu, out);
-        way = way_between(seat->topo, gpu, nic.pci);
+        way = wm_way_between(seat->topo, gpu, nic.pci);
     } else { /* whichever card it is, it is behind the GPU's own link */
         any_card_limit(seat, false, out);
-        way = way_up(seat->topo, gpu, gpu < 0 ? -1 : parent_of(seat->topo, gpu));
+        way = wm_way_up(seat->topo, gpu, gpu < 0 ? -1 : wm_pci_parent(seat->topo, gpu));
     }
     snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
-    say_way(seat->topo, &way, whose, &limit);
+    wm_way_say(seat->topo, &way, whose, &limit);
     if (out->kind != WM_LIMIT_NONE) /* that a card has no known limit is the better reason to have none */
-        narrow(out, &limit);
+        wm_limit_narrow(out, &limit);
 }
 
 static void side_limit(const struct wm_seat *seat, enum wm_road road, struct wm_limit *out)
@@ -537,7 +372,7 @@ static void between_hosts(const struct wm_seat *a, const struct wm_seat *b, enum
         return;
     side_limit(a, road, out);
     side_limit(b, road, &other);
-    narrow(out, &other);
+    wm_limit_narrow(out, &other);
 }
 
 void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
@@ -545,7 +380,7 @@ void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_roa
     if (a->host != b->host)
         between_hosts(a, b, road, out);
     else if (a->topo == NULL && (a->gpu >= 0 || b->gpu >= 0))
-        say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", a->host);
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the hardware of host %d is not known", a->host);
     else
         within_host(a, b, road, out);
 }

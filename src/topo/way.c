@@ -1,0 +1,159 @@
+#include "src/topo/way.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const wm_limit_kind_names[WM_LIMIT_KINDS + 1] = { "", "link", "measured", "estimate", NULL };
+
+/* ---- limits in words ---- */
+
+void wm_limit_say(struct wm_limit *out, enum wm_limit_kind kind, double bytes_per_s, const char *format, ...)
+{
+    char text[sizeof(out->source)]; /* what is said may quote out's own words */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    *out = (struct wm_limit){ .kind = kind, .bytes_per_s = bytes_per_s };
+    memcpy(out->source, text, sizeof(text));
+}
+
+void wm_limit_narrow(struct wm_limit *out, const struct wm_limit *other)
+{
+    if (other->kind != WM_LIMIT_NONE && (out->kind == WM_LIMIT_NONE || other->bytes_per_s < out->bytes_per_s))
+        *out = *other;
+}
+
+/* ---- PCI ---- */
+
+/* Bytes: the most that a packet may hold, where it cannot be read what is set up, and what it adds at least. */
+enum { MOST_PAYLOAD = 4096, PACKET = 20, FLIT_PACKET = 12 };
+
+static double packed(int payload_bytes, int added)
+{
+    const double payload = payload_bytes > 0 ? payload_bytes : MOST_PAYLOAD;
+    return payload / (payload + added);
+}
+
+double wm_pci_bytes_per_s(double gt_per_s, int width, int payload_bytes)
+{
+    if (!(gt_per_s > 0) || width <= 0)
+        return 0;
+    double raw = gt_per_s * 1e9 / 8 * width;
+    if (gt_per_s >= 64)
+        return raw * 236 / 256 * packed(payload_bytes, FLIT_PACKET);
+    return raw * (gt_per_s > 5 ? 128.0 / 130 : 0.8) * packed(payload_bytes, PACKET);
+}
+
+double wm_pci_link_bytes_per_s(const struct wm_topo_pci *pci, const struct wm_pci_link *link)
+{
+    double rate = wm_pci_bytes_per_s(link->gt_per_s, link->width, pci->payload_bytes);
+    return rate > 0 ? rate : link->bytes_per_s * packed(pci->payload_bytes, PACKET);
+}
+
+const char *wm_pci_link_name(double gt_per_s, int width, char text[32])
+{
+    static const double rates[] = { 2.5, 5, 8, 16, 32, 64, 128 };
+    for (int k = 0; k < 7; k++)
+        if (gt_per_s > 0.9 * rates[k] && gt_per_s < 1.1 * rates[k]) {
+            snprintf(text, 32, "PCIe %d.0 x%d", k + 1, width);
+            return text;
+        }
+    snprintf(text, 32, "PCIe %.3g GT/s x%d", gt_per_s, width);
+    return text;
+}
+
+int wm_pci_parent(const struct wm_topo *topo, int pci)
+{
+    int parent = topo->pci[pci].parent;
+    return parent < pci ? parent : -1;
+}
+
+bool wm_pci_is_above(const struct wm_topo *topo, int bridge, int pci)
+{
+    while (pci > bridge)
+        pci = wm_pci_parent(topo, pci);
+    return pci == bridge;
+}
+
+static int common_bridge(const struct wm_topo *topo, int a, int b)
+{
+    int bridge = a;
+    while (bridge >= 0 && !wm_pci_is_above(topo, bridge, b))
+        bridge = wm_pci_parent(topo, bridge);
+    return bridge;
+}
+
+static bool redirected(const struct wm_topo *topo, int pci, int top)
+{
+    for (int p = pci; p >= 0 && p != top; p = wm_pci_parent(topo, p))
+        if (topo->pci[p].acs == WM_ACS_REDIRECTS)
+            return true;
+    return false;
+}
+
+/* Where the way from a device to another leaves the device's branch: a bridge, or -1 for the host. */
+static int turning_point(const struct wm_topo *topo, int pci, int other)
+{
+    int top = other >= 0 ? common_bridge(topo, pci, other) : -1;
+    return redirected(topo, pci, top) || redirected(topo, other, top) ? -1 : top;
+}
+
+static bool is_gpu(const struct wm_topo_pci *pci)
+{
+    return pci->class_id >> 16 == 0x03;
+}
+
+/* @param sleeps  a link that slows down while it idles: the speed that it can have counts */
+static void cross(const struct wm_topo *topo, int pci, bool sleeps, struct wm_way *way)
+{
+    struct wm_pci_link link = topo->pci[pci].link;
+    if (sleeps && link.max_gt_per_s > link.gt_per_s)
+        link.gt_per_s = link.max_gt_per_s;
+    double rate = wm_pci_link_bytes_per_s(&topo->pci[pci], &link);
+    if (rate > 0 && (!(way->bytes_per_s > 0) || rate < way->bytes_per_s))
+        *way = (struct wm_way){ rate, pci, link };
+}
+
+struct wm_way wm_way_up(const struct wm_topo *topo, int pci, int top)
+{
+    struct wm_way way = { .pci = -1 };
+    const int port = pci < 0 ? -1 : wm_pci_parent(topo, pci);
+    for (int p = pci; p >= 0 && p != top; p = wm_pci_parent(topo, p))
+        cross(topo, p, is_gpu(&topo->pci[pci]) && (p == pci || p == port), &way);
+    return way;
+}
+
+struct wm_way wm_way_between(const struct wm_topo *topo, int pci, int other)
+{
+    return wm_way_up(topo, pci, pci >= 0 ? turning_point(topo, pci, other) : -1);
+}
+
+const char *wm_way_name(const struct wm_way *way, char text[32])
+{
+    if (way->link.gt_per_s > 0 && way->link.width > 0)
+        return wm_pci_link_name(way->link.gt_per_s, way->link.width, text);
+    snprintf(text, 32, "a PCI link of %.3g GB/s", way->link.bytes_per_s * 1e-9);
+    return text;
+}
+
+void wm_way_say(const struct wm_topo *topo, const struct wm_way *way, const char *whose, struct wm_limit *out)
+{
+    char name[32], best[32], can[64] = "";
+    if (!(way->bytes_per_s > 0)) {
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "%sthe speed of its PCI link is not known", whose);
+        return;
+    }
+    if (way->link.max_width > way->link.width || way->link.max_gt_per_s > way->link.gt_per_s)
+        snprintf(can, sizeof(can), ", which can be %s",
+                 wm_pci_link_name(way->link.max_gt_per_s, way->link.max_width, best) + sizeof("PCIe"));
+    wm_limit_say(out, WM_LIMIT_LINK, way->bytes_per_s, "%s%s at %.15s%s", whose, wm_way_name(way, name),
+                 topo->pci[way->pci].address, can);
+}
+
+void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out)
+{
+    struct wm_way way = wm_way_between(topo, pci, other);
+    wm_way_say(topo, &way, "", out);
+}
