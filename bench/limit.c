@@ -37,78 +37,6 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
-/* ---- the least that must cross ---- */
-
-/* Each row: what does this host have that others need, and what do others have that it needs. Combining or copying on a
- * host makes one of many, so that what crosses counts once, however many ranks are behind it. */
-struct wm_cut wm_cut_of_host(enum wm_coll_kind kind, int here, int ranks, bool root)
-{
-    const double own = (double)here / ranks, others = 1 - own;
-    switch (kind) {
-    case WM_COLL_ALLREDUCE: /* its operands, combined, leave; the result, or what completes it, comes */
-        return (struct wm_cut){ 1, 1 };
-    case WM_COLL_REDUCE_SCATTER: /* operands for the blocks of others leave; what completes its own blocks comes */
-        return (struct wm_cut){ others, own };
-    case WM_COLL_ALLGATHER: /* its blocks leave once, the others' come once */
-        return (struct wm_cut){ own, others };
-    case WM_COLL_ALLTOALL: /* a block from each of its ranks to each rank elsewhere, and back */
-        return (struct wm_cut){ here * others, here * others };
-    case WM_COLL_BROADCAST:
-        return root ? (struct wm_cut){ 1, 0 } : (struct wm_cut){ 0, 1 };
-    case WM_COLL_REDUCE:
-        return root ? (struct wm_cut){ 0, 1 } : (struct wm_cut){ 1, 0 };
-    case WM_COLL_GATHER:
-        return root ? (struct wm_cut){ 0, others } : (struct wm_cut){ own, 0 };
-    case WM_COLL_SCATTER:
-        return root ? (struct wm_cut){ others, 0 } : (struct wm_cut){ 0, own };
-    case WM_COLL_ALLTOALLV:
-    case WM_COLL_BARRIER:
-        break;
-    }
-    return (struct wm_cut){ 0, 0 };
-}
-
-double wm_cut_of_all(enum wm_coll_kind kind, int hosts)
-{
-    switch (kind) {
-    case WM_COLL_ALLREDUCE: /* each element meets its hosts - 1 counterparts, and as often the result goes out */
-        return 2.0 * (hosts - 1);
-    case WM_COLL_REDUCE_SCATTER:
-    case WM_COLL_REDUCE:
-    case WM_COLL_ALLGATHER:
-    case WM_COLL_BROADCAST: /* half of that: one tree of hosts for each element */
-        return hosts - 1;
-    default:
-        return 0;
-    }
-}
-
-static void count_alltoallv(const struct wm_coll *coll, size_t element_bytes, const int *host_of, int ranks, int rank,
-                            struct wm_crossing *sum)
-{
-    for (int r = 0; r < ranks; r++)
-        if (host_of[r] != host_of[rank]) {
-            sum->out_bytes += coll->send_counts[r] * element_bytes;
-            sum->in_bytes += coll->recv_counts[r] * element_bytes;
-        }
-}
-
-struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank)
-{
-    struct wm_crossing sum = { 0, 0 };
-    for (int i = 0; i < s->n; i++) {
-        const struct wm_step *step = &s->step[i];
-        const bool sends = step->kind == WM_STEP_SEND || step->kind == WM_STEP_PUT;
-        const bool receives = step->kind == WM_STEP_RECV || step->kind == WM_STEP_GET;
-        if (step->kind == WM_STEP_COLL && s->coll[step->coll].send_counts != NULL)
-            count_alltoallv(&s->coll[step->coll], wm_dtype_bytes(s->type), host_of, ranks, rank, &sum);
-        if ((!sends && !receives) || host_of[step->peer] == host_of[rank])
-            continue;
-        *(sends ? &sum.out_bytes : &sum.in_bytes) += step->bytes;
-    }
-    return sum;
-}
-
 /* ---- gates ---- */
 
 /* A host's cards together, as far as its ranks use them. */
@@ -378,7 +306,7 @@ static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, doub
 
 static void all_hosts_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct least *least)
 {
-    double sum = 0, share = wm_cut_of_all(kind, l->plan->hosts);
+    double sum = 0, share = wm_cut_of_all(kind, l->plan->hosts, WM_COMBINE_AT_ENDS);
     enum wm_limit_kind weakest = WM_LIMIT_LINK;
     for (int h = 0; h < l->plan->hosts; h++) {
         if (l->host[h].kind == WM_LIMIT_NONE)

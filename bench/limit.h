@@ -6,31 +6,9 @@
 #define WM_BENCH_LIMIT_H
 
 #include "bench/arm.h"
+#include "bench/cut.h"
 #include "bench/seat.h"
 #include "src/topo/limit.h"
-
-/* What one host must give to other hosts and take from them in one collective, in multiples of the cell's bytes. */
-struct wm_cut {
-    double out, in;
-};
-
-/**
- * The least that any algorithm moves whose data are combined on hosts. Reduction or replication in the network (SHARP,
- * NVLS) is another algorithm with other bounds.
- * @param kind   not alltoallv, whose parts only its counts tell; 0 for it and for the barrier
- * @param here   of `ranks` ranks on `hosts` hosts (2 or more), how many are on this one
- * @param root   is the root among them
- */
-struct wm_cut wm_cut_of_host(enum wm_coll_kind kind, int here, int ranks, bool root);
-/** What all hosts together must give; 0 where that follows from what each must. */
-double wm_cut_of_all(enum wm_coll_kind kind, int hosts);
-
-/* What one rank gives to and takes from ranks on other hosts in one operation. */
-struct wm_crossing {
-    uint64_t out_bytes, in_bytes;
-};
-/** By the steps of its schedule; of a library's collectives only alltoallv tells. */
-struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank);
 
 /** One call of an arm. True: it is a library's collective, *kind, of which the steps say nothing. */
 bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, int rank, struct wm_crossing *out,

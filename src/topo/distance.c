@@ -86,13 +86,28 @@ static int links(const struct wm_topo *topo, int from, int to)
     return n;
 }
 
+/* The same links may be listed from each end. */
+static int straight_links(const struct wm_topo *topo, int gpu_a, int gpu_b)
+{
+    int there = links(topo, gpu_a, gpu_b), back = links(topo, gpu_b, gpu_a);
+    return there > back ? there : back;
+}
+
+int wm_topo_nvlinks_of(const struct wm_topo *topo, int gpu)
+{
+    int n = links(topo, gpu, -1);
+    for (int other = 0; other < topo->n_gpus; other++)
+        n += other != gpu ? straight_links(topo, gpu, other) : 0;
+    return n;
+}
+
 int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b)
 {
     if (gpu_a < 0 || gpu_b < 0 || gpu_a == gpu_b)
         return 0;
-    int there = links(topo, gpu_a, gpu_b), back = links(topo, gpu_b, gpu_a); /* the same links seen from each end */
-    if (there > 0 || back > 0)
-        return there > back ? there : back;
+    int straight = straight_links(topo, gpu_a, gpu_b);
+    if (straight > 0)
+        return straight;
     int switch_a = links(topo, gpu_a, -1), switch_b = links(topo, gpu_b, -1);
     return switch_a < switch_b ? switch_a : switch_b;
 }

@@ -281,16 +281,23 @@ static int gpu_pci(const struct wm_seat *seat)
     return seat->topo->gpu[seat->gpu].pci;
 }
 
+double wm_nvlink_data_bytes_per_s(double shown_bytes_per_s)
+{
+    static const struct {
+        double shown, data;
+    } rates[] = { { 25.78125e9, 25e9 }, { 26.5625e9, 25e9 }, { 53.125e9, 50e9 } };
+    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+        if (shown_bytes_per_s > 0.999 * rates[i].shown && shown_bytes_per_s < 1.001 * rates[i].shown)
+            return rates[i].data;
+    return shown_bytes_per_s;
+}
+
 static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *b, int links, struct wm_limit *out)
 {
-    double each = a->nvlink_bytes_per_s < b->nvlink_bytes_per_s ? a->nvlink_bytes_per_s : b->nvlink_bytes_per_s;
+    double slower = a->nvlink_bytes_per_s < b->nvlink_bytes_per_s ? a->nvlink_bytes_per_s : b->nvlink_bytes_per_s;
     if (links <= 0)
         return false;
-    if (each > 0)
-        wm_limit_say(out, WM_LIMIT_LINK, links * each, "NVLink, %d link%s of %.3f GB/s", links, links == 1 ? "" : "s",
-                     each * 1e-9);
-    else
-        wm_limit_say(out, WM_LIMIT_NONE, 0, "the speed of NVLinks is not known");
+    wm_nvlink_say(links, slower, "", out);
     return true;
 }
 

@@ -68,6 +68,13 @@ void wm_seat_claim(struct wm_seat *seat, enum wm_fabric fabric, const char *devi
  */
 void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out);
 
+/**
+ * What one NVLink carries of data, one way, of the rate that NVML shows, which is what its lanes signal: 25.781 GB/s
+ * (V100, 64b/66b), 26.562 and 53.125 (H100 and B200, 256b/257b with RS(544,514): 17/16) for 25, 25 and 50, as NVIDIA
+ * states with 300, 900 and 1,800 GB/s of 6, 18 and 18 links in both directions together. Other rates as they are.
+ */
+double wm_nvlink_data_bytes_per_s(double shown_bytes_per_s);
+
 enum wm_road { WM_ROAD_DIRECT, WM_ROAD_STAGED }; /* of GPU memory; host memory goes the same way in both */
 
 /**

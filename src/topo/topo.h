@@ -207,6 +207,8 @@ extern const char *const wm_distance_names[]; /* "X", "NV", "PIX", ... "?" */
 enum wm_distance wm_topo_distance(const struct wm_topo *topo, int a, int b);
 /** NVLinks between two GPUs, through switches too: the lesser of what both have; 0 = none. */
 int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b);
+/** All of one GPU, whatever they lead to. */
+int wm_topo_nvlinks_of(const struct wm_topo *topo, int gpu);
 
 /* A network card for --nic: an RDMA device, or an interface that is no RDMA device's. One numbering for both. */
 struct wm_topo_nic {

@@ -25,6 +25,16 @@ void wm_limit_narrow(struct wm_limit *out, const struct wm_limit *other)
         *out = *other;
 }
 
+void wm_nvlink_say(int links, double shown_bytes_per_s, const char *whose, struct wm_limit *out)
+{
+    const double each = wm_nvlink_data_bytes_per_s(shown_bytes_per_s);
+    if (each > 0)
+        wm_limit_say(out, WM_LIMIT_LINK, links * each, "%sNVLink, %d link%s of %.3f GB/s", whose, links,
+                     links == 1 ? "" : "s", each * 1e-9);
+    else
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "the speed of NVLinks is not known");
+}
+
 /* ---- PCI ---- */
 
 /* Bytes: the most that a packet may hold, where it cannot be read what is set up, and what it adds at least. */
@@ -122,6 +132,25 @@ struct wm_way wm_way_up(const struct wm_topo *topo, int pci, int top)
     const int port = pci < 0 ? -1 : wm_pci_parent(topo, pci);
     for (int p = pci; p >= 0 && p != top; p = wm_pci_parent(topo, p))
         cross(topo, p, is_gpu(&topo->pci[pci]) && (p == pci || p == port), &way);
+    return way;
+}
+
+/* Itself, or all that is below that port. */
+static bool ends_at_gpu(const struct wm_topo *topo, int pci)
+{
+    int below = 0, gpus = 0;
+    for (int p = pci + 1; p < topo->n_pci; p++)
+        if (wm_pci_parent(topo, p) == pci) {
+            below++;
+            gpus += is_gpu(&topo->pci[p]);
+        }
+    return is_gpu(&topo->pci[pci]) || (below == 1 && gpus == 1);
+}
+
+struct wm_way wm_way_link(const struct wm_topo *topo, int pci)
+{
+    struct wm_way way = { .pci = -1 };
+    cross(topo, pci, ends_at_gpu(topo, pci), &way);
     return way;
 }
 

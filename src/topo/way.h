@@ -26,11 +26,15 @@ struct wm_way {
 /** From a device up to the bridge `top`, which is not crossed; -1: to the host. The device and the port above it are
  * the two ends of one link; of an idle GPU it counts with the speed that it can have. */
 struct wm_way wm_way_up(const struct wm_topo *topo, int pci, int top);
+/** One link alone, from a device or bridge to what is above it; a GPU's from either of its ends. */
+struct wm_way wm_way_link(const struct wm_topo *topo, int pci);
 /** To the bridge that it has in common with another device, -1 or where ACS redirects to the host. */
 struct wm_way wm_way_between(const struct wm_topo *topo, int pci, int other);
 
 const char *wm_way_name(const struct wm_way *way, char text[32]);
 /** @param whose  "GPU 3: ", or "" */
 void wm_way_say(const struct wm_topo *topo, const struct wm_way *way, const char *whose, struct wm_limit *out);
+/** @param shown_bytes_per_s  of one link; 0 = not known */
+void wm_nvlink_say(int links, double shown_bytes_per_s, const char *whose, struct wm_limit *out);
 
 #endif
