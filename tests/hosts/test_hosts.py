@@ -60,6 +60,17 @@ def test_the_default_set_over_four_hosts_pairs_across_them(make_lab, wiremark, l
     assert len(result["topology"]["kinds"]) == 1 and result["topology"]["kinds"][0]["hosts"] == ["h1", "h2", "h3", "h4"]
 
 
+def test_a_transport_says_by_which_interface_it_leaves(make_lab, wiremark, load_result, tmp_path):
+    """A virtual one has no rate of its own: no limit, and no other card's."""
+    lab = make_lab(2)
+    end = lab.mpirun(2, wiremark, "run", "bandwidth", "--transport", "ofi", "--provider", "tcp", "--bytes", "64K",
+                     "--cell-time", "50ms", "--output", "r.json", env={"OMPI_MCA_btl": "tcp,vader,self"})
+    assert end.rc == 0, end.output
+    (cell,) = load_result(tmp_path / "r.json")["cells"]
+    assert {claim["device"] for claim in cell["evidence"]["claims"]} == {"eth0"}
+    assert "limit" not in cell
+
+
 def test_what_stays_on_a_host_is_not_proven(make_lab, wiremark, load_result, tmp_path):
     lab = make_lab(2)
     end = lab.mpirun(4, wiremark, "run", "latency", "--pairs", "0-1,0-2", "--bytes", "64K", "--cell-time", "50ms",
