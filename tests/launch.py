@@ -70,6 +70,14 @@ class Program:
     def running(self):
         return self._popen.poll() is None
 
+    def wait(self, timeout):
+        """Until the first process has ended; what it left behind lives on."""
+        self._popen.wait(timeout)
+
+    def left(self):
+        """All of its processes that are alive."""
+        return marked_pids(self.pid, self._mark)
+
     def signal(self, number):
         self._popen.send_signal(number)
 

@@ -6,28 +6,19 @@
 
 #include "reports/doctor.h"
 #include "src/cli/command.h"
+#include "src/cli/subject.h"
 #include "src/cli/together.h"
 #include "src/core/text.h"
 #include "src/doctor/doctor.h"
 
 struct conf {
-    char *sysfs_root, *xml;
+    struct wm_cli_subject subject;
     struct wm_text_list check;
     bool all, json, list, help;
 };
 
 #define AT(field) .offset = offsetof(struct conf, field)
 static const struct wm_option rows[] = {
-    { .name = "sysfs-root",
-      .arg = "DIR",
-      .type = WM_OPT_TEXT,
-      AT(sysfs_root),
-      .help = "a recorded machine: the folder that holds its sys/ and proc/" },
-    { .name = "xml",
-      .arg = "FILE",
-      .type = WM_OPT_TEXT,
-      AT(xml),
-      .help = "a topology file of hwloc or NCCL; without --sysfs-root what it does not hold is unknown" },
     { .name = "check", .arg = "ID[,ID...]", .type = WM_OPT_TEXTS, AT(check), .help = "these checks only" },
     { .name = "all",
       .type = WM_OPT_FLAG,
@@ -42,11 +33,20 @@ static const struct wm_option rows[] = {
     { 0 },
 };
 
+enum { GROUPS = 2 };
+
+static void set_groups(struct wm_option_group *group, struct conf *conf)
+{
+    group[0] = (struct wm_option_group)WM_CLI_SUBJECT_GROUP(&conf->subject);
+    group[1] = (struct wm_option_group){ .title = "Options of doctor", .rows = rows, .conf = conf };
+}
+
 static void options(FILE *to, enum wm_option_format format)
 {
     struct conf conf = { 0 };
-    struct wm_option_group group = { .title = "Options of doctor", .rows = rows, .conf = &conf };
-    wm_options_print(to, &group, 1, format);
+    struct wm_option_group group[GROUPS];
+    set_groups(group, &conf);
+    wm_options_print(to, group, GROUPS, format);
 }
 
 /* ---- which checks */
@@ -91,10 +91,10 @@ static int choose(const struct wm_text_list *wanted, struct chosen *out, struct 
 
 static int parse(struct wm_option_group *group, int argc, char **argv, struct chosen *chosen, struct wm_err *err)
 {
-    const struct conf *conf = group->conf;
+    const struct conf *conf = group[1].conf;
     char **words;
     int n_words;
-    if (wm_options_parse(group, 1, argc, argv, &words, &n_words, err) != WM_OK)
+    if (wm_options_parse(group, GROUPS, argc, argv, &words, &n_words, err) != WM_OK)
         return err->code;
     if (n_words > 0)
         wm_fail(err, WM_EUSAGE, "", 0, "doctor takes options only, and was given '%s'", words[0]);
@@ -124,17 +124,17 @@ static const char *mpi_cuda(bool started)
 /* The files that go with an XML file alone: none, whatever machine we are on. */
 static int open_tree(const struct conf *conf, struct wm_tree *tree, struct wm_err *err)
 {
-    if (conf->sysfs_root == NULL && conf->xml != NULL) {
+    if (conf->subject.sysfs_root == NULL && conf->subject.xml != NULL) {
         *tree = (struct wm_tree){ .root = "/dev/null" };
         return WM_OK;
     }
-    return wm_tree_open(conf->sysfs_root != NULL ? conf->sysfs_root : "/", tree, err);
+    return wm_tree_open(conf->subject.sysfs_root != NULL ? conf->subject.sysfs_root : "/", tree, err);
 }
 
 /* A recorded machine has the name that it was recorded with, else its folder's. */
 static void name_node(const struct conf *conf, struct wm_tree *tree, const struct wm_topo *topo, struct node *out)
 {
-    const char *given = conf->sysfs_root != NULL ? conf->sysfs_root : conf->xml;
+    const char *given = conf->subject.sysfs_root != NULL ? conf->subject.sysfs_root : conf->subject.xml;
     if (!wm_tree_text(tree, out->host, sizeof(out->host), "proc/sys/kernel/hostname")) {
         char *path = strdup(given != NULL ? given : "here");
         snprintf(out->host, sizeof(out->host), "%s", path != NULL ? basename(path) : "here");
@@ -163,7 +163,7 @@ static void examine(const struct chosen *chosen, struct wm_tree *tree, const str
 static int look(const struct conf *conf, const struct chosen *chosen, bool mpi_started, struct node *out,
                 struct wm_err *err)
 {
-    struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
+    struct wm_topo_request request = wm_cli_subject_request(&conf->subject);
     struct wm_topo topo = { 0 };
     struct wm_tree tree;
     out->finding = calloc((size_t)chosen->n + 1, sizeof(*out->finding));
@@ -321,7 +321,7 @@ static int look_and_gather(const struct conf *conf, const struct chosen *chosen,
         size_t at = strlen(err->what);
         snprintf(err->what + at, sizeof(err->what) - at, " (on %s)", host);
     }
-    if (conf->sysfs_root == NULL && conf->xml == NULL)
+    if (wm_cli_subject_is_here(&conf->subject))
         snprintf(mine.host, sizeof(mine.host), "%s", host);
     if (wm_world_agree(leaders, WM_SLEEP, err) == WM_OK && gather(leaders, &mine, chosen, &nodes, err) == WM_OK &&
         leaders->rank == 0)
@@ -374,21 +374,23 @@ static int work(void *arg, const struct wm_world *world, struct wm_err *err)
 static int doctor_main(int argc, char **argv)
 {
     struct conf conf = { 0 };
-    struct wm_option_group group = { .title = "Options of doctor", .rows = rows, .conf = &conf };
+    struct wm_option_group group[GROUPS];
     struct chosen chosen = { 0 };
     struct wm_err err = { .rank = -1 };
     struct wm_launch launch;
     int status = 0;
     wm_launch_read(&launch);
-    parse(&group, argc, argv, &chosen, &err);
+    set_groups(group, &conf);
+    parse(group, argc, argv, &chosen, &err);
     if (launch.launched) {
-        status = wm_cli_together(&launch, &argc, &argv, work, &(struct job){ &conf, &chosen }, &err);
+        status = wm_cli_together(&launch, &argc, &argv, conf.subject.timeout_ns, work, &(struct job){ &conf, &chosen },
+                                 &err);
     } else {
         if (err.code == WM_OK && !answer(&conf))
             status = alone(&conf, &chosen, &err);
         status = wm_exit_worse(status, wm_cli_fail(&err));
     }
-    wm_options_free(&group, 1);
+    wm_options_free(group, GROUPS);
     free(chosen.check);
     return status;
 }

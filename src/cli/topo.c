@@ -4,6 +4,7 @@
 #include "reports/hosts.h"
 #include "reports/topology.h"
 #include "src/cli/command.h"
+#include "src/cli/subject.h"
 #include "src/cli/survey.h"
 #include "src/cli/together.h"
 #include "src/result/result.h"
@@ -15,23 +16,13 @@ enum form { FORM_TEXT, FORM_JSON, FORM_DOT };
 static const char *const forms[] = { "text", "json", "dot", NULL };
 
 struct conf {
-    char *sysfs_root, *xml;
+    struct wm_cli_subject subject;
     int64_t ranks, form;
     bool gids, help;
 };
 
 #define AT(field) .offset = offsetof(struct conf, field)
 static const struct wm_option rows[] = {
-    { .name = "sysfs-root",
-      .arg = "DIR",
-      .type = WM_OPT_TEXT,
-      AT(sysfs_root),
-      .help = "a recorded machine: the folder that holds its sys/ and proc/" },
-    { .name = "xml",
-      .arg = "FILE",
-      .type = WM_OPT_TEXT,
-      AT(xml),
-      .help = "a topology file of hwloc or NCCL instead of this machine" },
     { .name = "gids", .type = WM_OPT_FLAG, AT(gids), .help = "the scored table of RDMA addresses, and nothing else" },
     { .name = "ranks",
       .arg = "N",
@@ -50,19 +41,28 @@ static const struct wm_option rows[] = {
     { 0 },
 };
 
+enum { GROUPS = 2 };
+
+static void set_groups(struct wm_option_group *group, struct conf *conf)
+{
+    group[0] = (struct wm_option_group)WM_CLI_SUBJECT_GROUP(&conf->subject);
+    group[1] = (struct wm_option_group){ .title = "Options of topo", .rows = rows, .conf = conf };
+}
+
 static void print_options(FILE *to, enum wm_option_format format)
 {
     struct conf conf = { 0 };
-    struct wm_option_group group = { .title = "Options of topo", .rows = rows, .conf = &conf };
-    wm_options_print(to, &group, 1, format);
+    struct wm_option_group group[GROUPS];
+    set_groups(group, &conf);
+    wm_options_print(to, group, GROUPS, format);
 }
 
 static int parse(struct wm_option_group *group, int argc, char **argv, struct wm_err *err)
 {
-    const struct conf *conf = group->conf;
+    const struct conf *conf = group[1].conf;
     char **words;
     int n_words;
-    if (wm_options_parse(group, 1, argc, argv, &words, &n_words, err) != WM_OK)
+    if (wm_options_parse(group, GROUPS, argc, argv, &words, &n_words, err) != WM_OK)
         return err->code;
     if (n_words > 0)
         wm_fail(err, WM_EUSAGE, "", 0, "topo takes options only, and was given '%s'", words[0]);
@@ -128,7 +128,7 @@ static int show_ranks_of_one(const struct wm_topo *topo, bool here, int n, struc
 
 static int show_one(const struct conf *conf, struct wm_err *err)
 {
-    struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
+    struct wm_topo_request request = wm_cli_subject_request(&conf->subject);
     struct wm_topo topo = { 0 };
     if (wm_topo_discover(&request, &topo, err) != WM_OK) {
         wm_topo_free(&topo);
@@ -145,7 +145,7 @@ static int show_one(const struct conf *conf, struct wm_err *err)
     } else {
         wm_topology_text(stdout, &topo);
         if (conf->ranks > 0)
-            show_ranks_of_one(&topo, conf->sysfs_root == NULL && conf->xml == NULL, (int)conf->ranks, err);
+            show_ranks_of_one(&topo, wm_cli_subject_is_here(&conf->subject), (int)conf->ranks, err);
     }
     wm_topo_free(&topo);
     return err->code;
@@ -215,7 +215,7 @@ static int show_all(const struct conf *conf, const struct wm_world *world, const
 static int work(void *arg, const struct wm_world *world, struct wm_err *err)
 {
     const struct conf *conf = arg;
-    struct wm_topo_request request = { .sysfs_root = conf->sysfs_root, .xml = conf->xml };
+    struct wm_topo_request request = wm_cli_subject_request(&conf->subject);
     struct wm_survey survey;
     if (conf->help) {
         if (world->rank == 0)
@@ -237,14 +237,15 @@ static int work(void *arg, const struct wm_world *world, struct wm_err *err)
 static int topo_main(int argc, char **argv)
 {
     struct conf conf = { 0 };
-    struct wm_option_group group = { .title = "Options of topo", .rows = rows, .conf = &conf };
+    struct wm_option_group group[GROUPS];
     struct wm_err err = { .rank = -1 };
     struct wm_launch launch;
     int status;
     wm_launch_read(&launch);
-    parse(&group, argc, argv, &err);
+    set_groups(group, &conf);
+    parse(group, argc, argv, &err);
     if (launch.launched) {
-        status = wm_cli_together(&launch, &argc, &argv, work, &conf, &err);
+        status = wm_cli_together(&launch, &argc, &argv, conf.subject.timeout_ns, work, &conf, &err);
     } else {
         if (err.code == WM_OK && conf.help)
             print_options(stdout, WM_HELP_TEXT);
@@ -252,7 +253,7 @@ static int topo_main(int argc, char **argv)
             show_one(&conf, &err);
         status = wm_cli_fail(&err);
     }
-    wm_options_free(&group, 1);
+    wm_options_free(group, GROUPS);
     return status;
 }
 

@@ -16,6 +16,8 @@
 
 enum { WHY_BYTES = 1700, FAULT_BYTES = 960 };
 
+static const char in_journal[] = "what was measured stands in the journal beside the result: wiremark recover";
+
 uint64_t wm_phase_limit_ns(const struct wm_watch_conf *conf, uint32_t phase)
 {
     if (phase == WM_PHASE_IDLE)
@@ -160,8 +162,8 @@ static void say_where_the_rest_is(struct wm_ending *ending, const char *path)
     struct wm_lines out = { ending->text, sizeof(ending->text), 0 };
     if (path != NULL)
         wm_lines_add(&out, "wiremark: %s\n", path);
-    else if (ending->stage->rank != 0 && ending->stage->joined)
-        wm_lines_add(&out, "wiremark: what was measured stands in the journal beside the result: wiremark recover\n");
+    else if (ending->stage->rank != 0 && ending->stage->joined && !ending->conf->no_journal)
+        wm_lines_add(&out, "wiremark: %s\n", in_journal);
     say(ending->text);
 }
 
@@ -218,7 +220,7 @@ static void speak_of_rank_zero(struct wm_ending *ending, const struct wm_sight *
     wm_lines_add(&out, "wiremark: ended: rank 0 on %s is gone", ending->stage->scene.host[zero->host]);
     if (zero->pid > 0)
         wm_lines_add(&out, " (process %d)", zero->pid);
-    wm_lines_add(&out, "; what was measured stands in the journal beside the result: wiremark recover\n");
+    wm_lines_add(&out, "%s%s\n", ending->conf->no_journal ? "" : "; ", ending->conf->no_journal ? "" : in_journal);
     say(ending->text);
     tell_over(ending, SIGNAL_STATUS);
     wm_end_quietly(ending->stage, SIGNAL_STATUS);

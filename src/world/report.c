@@ -9,9 +9,11 @@
 #define MOST_GROUPS 24 /* lines of a report; the rest is counted */
 
 static const char *const phase_names[WM_PHASES] = {
-    [WM_PHASE_START] = "MPI_Init",  [WM_PHASE_OPEN] = "open",     [WM_PHASE_WARMUP] = "warm-up",
-    [WM_PHASE_MEASURE] = "measure", [WM_PHASE_VERIFY] = "verify", [WM_PHASE_RECORD] = "record",
-    [WM_PHASE_IDLE] = "idle",       [WM_PHASE_END] = "end",
+    [WM_PHASE_START] = "MPI_Init", [WM_PHASE_OPEN] = "open",
+    [WM_PHASE_WARMUP] = "warm-up", [WM_PHASE_MEASURE] = "measure",
+    [WM_PHASE_VERIFY] = "verify",  [WM_PHASE_RECORD] = "record",
+    [WM_PHASE_IDLE] = "idle",      [WM_PHASE_LOOK] = "the look at the nodes",
+    [WM_PHASE_END] = "end",
 };
 
 /* Culprits first, and among them those that can be named best. */

@@ -121,6 +121,22 @@ def test_recorded_machine_under_a_launcher(mpirun, wiremark, record):
     assert "direct       3 pairs  0-1 0-2 1-2              NVLink, 18 links" in end.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["topo", "doctor"])
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_stopped_rank_is_named_and_ends_all(mpirun_start, wiremark, preload, command, victim):
+    """A rank that stands still while the nodes are looked at; it stops itself at a collective behind MPI_Init."""
+    program = mpirun_start(3, "env", f"LD_PRELOAD={preload('stop')}", wiremark, command, "--timeout", "1s",
+                           env={"WM_STOP_RANK": str(victim), "WM_STOP_AT": "2"})
+    program.wait(40)
+    assert program.left() == [], program.stderr()
+    end = program.finish(0)
+    assert end.rc == 124 and "wiremark: timed out after 1 s in the look at the nodes\n" in end.stderr, end.output
+    assert f"rank {victim} on {os.uname().nodename} is stopped" in end.stderr and "journal" not in end.stderr, end.output
+    others = ", ".join(str(rank) for rank in range(3) if rank != victim)
+    assert f"ranks {others.replace('1, 2', '1-2')} on {os.uname().nodename} wait in the look at the nodes" in end.stderr
+
+
 def test_result_holds_each_kind_once(mpirun, wiremark, tmp_path, load_result):
     result = tmp_path / "r.json"
     end = mpirun(3, wiremark, "run", "latency", "--bytes", "8", "--output", result, "--cell-time", "20ms")
