@@ -36,8 +36,8 @@ static void progress(const struct wm_comparison *c, const struct wm_arm *arm, in
         return;
     }
     wm_arm_failure(arm, code, &story);
-    wm_endpoint_tell(text, sizeof(text), &story);
-    wm_watch_fault(c->watch, code == WM_ETIMEOUT ? WM_FAULT_GAVE_UP : WM_FAULT_FAILED, text);
+    wm_watch_fault(c->watch, code == WM_ETIMEOUT ? WM_FAULT_GAVE_UP : WM_FAULT_FAILED,
+                   wm_err_text(&story, text, sizeof(text)));
 }
 
 /* A phase that goes on keeps its count of blocks. */
@@ -63,7 +63,7 @@ static enum wm_status status_of(enum wm_code code)
 static void lose_arm(struct wm_arm *arm, const struct wm_err *err)
 {
     arm->status = status_of(err->code);
-    wm_endpoint_tell(arm->reason, sizeof(arm->reason), err);
+    wm_err_text(err, arm->reason, sizeof(arm->reason));
 }
 
 /* Operations are still open somewhere: nothing more can be measured over this endpoint, by no arm. */

@@ -16,21 +16,10 @@ static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, str
     return err->code;
 }
 
-void wm_endpoint_tell(char *text, size_t bytes, const struct wm_err *err)
-{
-    char rank[24] = "";
-    int call = err->call[0] != '\0', native = err->native_text[0] != '\0';
-    if (err->rank >= 0)
-        snprintf(rank, sizeof(rank), "rank %d: ", err->rank);
-    snprintf(text, bytes, "%s%s%s%s%s%s%s", rank, err->what, call || native ? " (" : "", err->call,
-             call && native ? ": " : "", err->native_text, call || native ? ")" : "");
-}
-
 static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
 {
-    char story[400];
-    wm_endpoint_tell(story, sizeof(story), err);
-    snprintf(text, bytes, "%s %s: %s", e->is->transport->name, what, story);
+    char story[WM_ERR_TEXT_BYTES];
+    snprintf(text, bytes, "%s %s: %s", e->is->transport->name, what, wm_err_text(err, story, sizeof(story)));
 }
 
 static bool cannot(const struct wm_err *err)

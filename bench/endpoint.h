@@ -27,9 +27,6 @@ struct wm_endpoint_conf {
     unsigned slots;           /* posts that may be open at once */
 };
 
-/** An error as a cell's reason: "rank 3: what (call: native text)". */
-void wm_endpoint_tell(char *text, size_t bytes, const struct wm_err *err);
-
 /** Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`. */
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf);
 

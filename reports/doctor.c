@@ -464,7 +464,8 @@ static json_t *differences_json(const struct wm_doctor_report *r)
 int wm_doctor_print_json(FILE *to, const struct wm_doctor_report *r, struct wm_err *err)
 {
     json_t *checks = checks_json(r), *different = differences_json(r);
-    json_t *document = json_pack("{s:o, s:o}", "checks", checks, "differences", different);
+    json_t *document =
+        json_pack("{s:s, s:o, s:o}", "schema", "wiremark-doctor/1", "checks", checks, "differences", different);
     if (document == NULL)
         wm_fail(err, WM_ENOMEM, "json_pack", 0, "findings of %d nodes", r->n_nodes);
     else if (json_dumpf(document, to, JSON_INDENT(2) | JSON_PRESERVE_ORDER) != 0 || fputc('\n', to) == EOF)

@@ -83,14 +83,16 @@ static json_t *as_survey(const struct wm_topo *topo)
     return json_pack("{s:[o]}", "kinds", wm_topology_to_json(topo, false));
 }
 
+/* reports/schema/wiremark-topology-1.schema.json; takes the topology over. */
 static int print_json(json_t *topology, struct wm_err *err)
 {
-    char *text = topology != NULL ? json_dumps(topology, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) : NULL;
-    if (text == NULL)
-        return wm_fail(err, WM_ENOMEM, "json_dumps", 0, "the topology");
-    puts(text);
-    free(text);
-    return WM_OK;
+    json_t *document = json_pack("{s:s}", "schema", "wiremark-topology/1");
+    if (document == NULL || topology == NULL || json_object_update(document, topology) != 0)
+        wm_fail(err, WM_ENOMEM, "json_pack", 0, "the topology");
+    else if (json_dumpf(document, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(15)) != 0 || putchar('\n') == EOF)
+        wm_fail(err, WM_EIO, "", 0, "the standard output could not be written");
+    json_decref(document);
+    return err->code;
 }
 
 /* Seat of one of a node's ranks by the recommendation. */
@@ -174,7 +176,8 @@ static int locals_on(const struct wm_world *world, int host)
     return n;
 }
 
-static int show_ranks(const struct wm_world *world, const struct wm_survey *survey, struct wm_err *err)
+static int show_ranks(const struct wm_world *world, const struct wm_survey *survey, char (*allowed)[WM_CPUS_TEXT],
+                      struct wm_err *err)
 {
     struct wm_topology_rank *rank = calloc((size_t)world->size, sizeof(*rank));
     struct wm_bind_seat *seat = calloc((size_t)world->size, sizeof(*seat));
@@ -184,7 +187,7 @@ static int show_ranks(const struct wm_world *world, const struct wm_survey *surv
         const struct wm_place *p = &world->places[r];
         rank[r].host = p->host;
         rank[r].seat.host = p->host_index;
-        recommend(survey->seat[r].topo, ANY_CPU, p->local_rank, locals_on(world, p->host_index), &seat[r], &rank[r],
+        recommend(survey->seat[r].topo, allowed[r], p->local_rank, locals_on(world, p->host_index), &seat[r], &rank[r],
                   err);
     }
     if (err->code == WM_OK)
@@ -195,7 +198,7 @@ static int show_ranks(const struct wm_world *world, const struct wm_survey *surv
 }
 
 static int show_all(const struct conf *conf, const struct wm_world *world, const struct wm_survey *survey,
-                    struct wm_err *err)
+                    char (*allowed)[WM_CPUS_TEXT], struct wm_err *err)
 {
     char hosts[1000] = "";
     if (conf->form == FORM_JSON)
@@ -209,7 +212,22 @@ static int show_all(const struct conf *conf, const struct wm_world *world, const
         printf("%s%s\n", k > 0 ? "\n" : "", hosts);
         wm_topology_text(stdout, &survey->kind[k]);
     }
-    return conf->form == FORM_TEXT ? show_ranks(world, survey, err) : WM_OK;
+    return conf->form == FORM_TEXT ? show_ranks(world, survey, allowed, err) : WM_OK;
+}
+
+/* What each rank's cgroup lets it use, on rank 0, to be freed; of a recorded machine all. Collective. */
+static int ask_allowed(const struct conf *conf, const struct wm_world *world, char (**all)[WM_CPUS_TEXT],
+                       struct wm_err *err)
+{
+    char mine[WM_CPUS_TEXT] = ANY_CPU;
+    *all = world->rank == 0 ? calloc((size_t)world->size, sizeof(**all)) : NULL;
+    if (world->rank == 0 && *all == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "processors of %d ranks", world->size);
+    else if (wm_cli_subject_is_here(&conf->subject))
+        wm_bind_allowed(mine, sizeof(mine), err);
+    if (wm_world_agree(world, WM_SLEEP, err) != WM_OK)
+        return err->code;
+    return wm_world_gather(world, mine, sizeof(mine), *all, WM_SLEEP, err);
 }
 
 static int work(void *arg, const struct wm_world *world, struct wm_err *err)
@@ -217,6 +235,7 @@ static int work(void *arg, const struct wm_world *world, struct wm_err *err)
     const struct conf *conf = arg;
     struct wm_topo_request request = wm_cli_subject_request(&conf->subject);
     struct wm_survey survey;
+    char(*allowed)[WM_CPUS_TEXT] = NULL;
     if (conf->help) {
         if (world->rank == 0)
             print_options(stdout, WM_HELP_TEXT);
@@ -226,11 +245,13 @@ static int work(void *arg, const struct wm_world *world, struct wm_err *err)
         wm_fail(err, WM_EUSAGE, "", 0, "--gids shows one node's addresses: run it without a launcher there");
     else if (conf->ranks > 0)
         wm_fail(err, WM_EUSAGE, "", 0, "--ranks is for one node without a launcher: here are the ranks of the launch");
-    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && wm_survey(world, &request, NULL, &survey, err) == WM_OK) {
+    if (wm_world_agree(world, WM_SLEEP, err) == WM_OK && ask_allowed(conf, world, &allowed, err) == WM_OK &&
+        wm_survey(world, &request, NULL, &survey, err) == WM_OK) {
         if (world->rank == 0)
-            show_all(conf, world, &survey, err);
+            show_all(conf, world, &survey, allowed, err);
         wm_survey_free(&survey);
     }
+    free(allowed);
     return 0;
 }
 

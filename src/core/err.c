@@ -47,15 +47,22 @@ int wm_fail_errno(struct wm_err *err, const char *call, const char *format, ...)
     return (int)err->code;
 }
 
-void wm_err_print(FILE *to, const struct wm_err *err)
+char *wm_err_text(const struct wm_err *err, char *text, size_t bytes)
 {
     char rank[32] = "";
+    int call = err->call[0] != '\0', native = err->native_text[0] != '\0';
     if (err->rank >= 0)
         snprintf(rank, sizeof(rank), "rank %d: ", err->rank);
-    int call = err->call[0] != '\0', text = err->native_text[0] != '\0';
+    snprintf(text, bytes, "%s%s%s%s%s%s%s", rank, err->what, call || native ? " (" : "", err->call,
+             call && native ? ": " : "", err->native_text, call || native ? ")" : "");
+    return text;
+}
+
+void wm_err_print(FILE *to, const struct wm_err *err)
+{
+    char text[WM_ERR_TEXT_BYTES];
     /* One call, so that lines of several ranks do not run into each other. */
-    fprintf(to, "wiremark: %s%s%s%s%s%s%s\n", rank, err->what, call || text ? " (" : "", err->call,
-            call && text ? ": " : "", err->native_text, call || text ? ")" : "");
+    fprintf(to, "wiremark: %s\n", wm_err_text(err, text, sizeof(text)));
 }
 
 int wm_exit_status(enum wm_code code)

@@ -34,6 +34,12 @@ int wm_fail(struct wm_err *err, enum wm_code code, const char *call, int native,
 /** The same with errno and its text, code WM_ESYS. */
 int wm_fail_errno(struct wm_err *err, const char *call, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Room for any error as a sentence. */
+#define WM_ERR_TEXT_BYTES 600
+
+/** "rank 3: what (call: native text)", without a rank when err->rank < 0; cut to `bytes`. Returns text. */
+char *wm_err_text(const struct wm_err *err, char *text, size_t bytes);
+
 /** One line, "wiremark: rank 3: what (call: native text)", without a rank when err->rank < 0. */
 void wm_err_print(FILE *to, const struct wm_err *err);
 

@@ -53,12 +53,6 @@ void wm_doctor_one(const struct wm_check *check, const struct wm_patient *patien
         wm_finding_mend(out, "%s", check->mend);
 }
 
-void wm_doctor(const struct wm_patient *patient, struct wm_finding *out)
-{
-    for (int i = 0; i < wm_checks_count(); i++)
-        wm_doctor_one(wm_check_at(i), patient, &out[i]);
-}
-
 int wm_doctor_status(const struct wm_finding *finding, int n)
 {
     int status = 0;

@@ -54,8 +54,7 @@ int wm_checks_count(void);
 const struct wm_check *wm_check_at(int index);
 const struct wm_check *wm_check_find(const char *id); /* NULL: there is none */
 
-/** One finding for each row, in order of the table. @param out  room for wm_checks_count() */
-void wm_doctor(const struct wm_patient *patient, struct wm_finding *out);
+/** What one row says of a node. */
 void wm_doctor_one(const struct wm_check *check, const struct wm_patient *patient, struct wm_finding *out);
 
 /** 1 when one fails, 3 when a required one is unknown, else 0. */

@@ -76,6 +76,12 @@ static const struct wm_topology_row nvlink_rows[] = {
     { 0 },
 };
 
+static const struct wm_topology_row counter_rows[] = {
+    { ROW(wm_topo_counter, "name", TEXT, name), .required = true },
+    { ROW(wm_topo_counter, "value", BYTES, value), .required = true },
+    { 0 },
+};
+
 static const struct wm_topology_row gid_rows[] = {
     { ROW(wm_topo_gid, "index", INT, index), .absent = -1, .required = true },
     { ROW(wm_topo_gid, "gid", TEXT, gid), .required = true },
@@ -138,14 +144,20 @@ static bool is_veth(const void *netif)
     return strcmp(((const struct wm_topo_netif *)netif)->kind, "veth") == 0;
 }
 
-static const struct wm_topology_list gids = {
-    "gids", gid_rows, NULL, ARRAY(wm_topo_port, gid, n_gids, wm_topo_gid), .kind = WM_KIND_LEFT_OUT,
+static const struct wm_topology_list of_port[] = {
+    { "gids", gid_rows, NULL, ARRAY(wm_topo_port, gid, n_gids, wm_topo_gid), .kind = WM_KIND_LEFT_OUT },
+    { "counters", counter_rows, NULL, ARRAY(wm_topo_port, counter, n_counters, wm_topo_counter),
+      .room = WM_TOPO_PORT_COUNTERS, .kind = WM_KIND_LEFT_OUT },
+    { 0 },
 };
-static const struct wm_topology_list ports = {
-    "ports",
-    port_rows,
-    &gids,
-    ARRAY(wm_topo_rdma, port, n_ports, wm_topo_port),
+static const struct wm_topology_list of_rdma[] = {
+    { "ports", port_rows, of_port, ARRAY(wm_topo_rdma, port, n_ports, wm_topo_port) },
+    { 0 },
+};
+static const struct wm_topology_list of_netif[] = {
+    { "counters", counter_rows, NULL, ARRAY(wm_topo_netif, counter, n_counters, wm_topo_counter),
+      .room = WM_TOPO_NETIF_COUNTERS, .kind = WM_KIND_LEFT_OUT },
+    { 0 },
 };
 
 const struct wm_topology_list wm_topology_lists[] = {
@@ -154,8 +166,8 @@ const struct wm_topology_list wm_topology_lists[] = {
     { "pci", pci_rows, NULL, ARRAY(wm_topo, pci, n_pci, wm_topo_pci) },
     { "gpus", gpu_rows, NULL, ARRAY(wm_topo, gpu, n_gpus, wm_topo_gpu) },
     { "nvlinks", nvlink_rows, NULL, ARRAY(wm_topo, nvlink, n_nvlinks, wm_topo_nvlink) },
-    { "rdma", rdma_rows, &ports, ARRAY(wm_topo, rdma, n_rdma, wm_topo_rdma) },
-    { "netifs", netif_rows, NULL, ARRAY(wm_topo, netif, n_netifs, wm_topo_netif), .of_this_node_only = is_veth },
+    { "rdma", rdma_rows, of_rdma, ARRAY(wm_topo, rdma, n_rdma, wm_topo_rdma) },
+    { "netifs", netif_rows, of_netif, ARRAY(wm_topo, netif, n_netifs, wm_topo_netif), .of_this_node_only = is_veth },
     { "notes", note_rows, NULL, ARRAY(wm_topo, note, n_notes, wm_note), .kind = WM_KIND_LEFT_OUT },
     { 0 },
 };
@@ -263,9 +275,10 @@ static void write_rows(struct writer *w, const struct wm_topology_row *row, cons
 
 static void write_list(struct writer *w, const struct wm_topology_list *list, const void *base, json_t *object)
 {
-    const char *element;
+    const char *element = (const char *)base + list->array;
     int n = *(const int *)((const char *)base + list->count);
-    memcpy(&element, (const char *)base + list->array, sizeof(element));
+    if (list->room == 0)
+        memcpy(&element, element, sizeof(element));
     if (n == 0 || (w->kind_only && list->kind == WM_KIND_LEFT_OUT))
         return;
     json_t *array = json_array();
@@ -274,8 +287,8 @@ static void write_list(struct writer *w, const struct wm_topology_list *list, co
             continue;
         json_t *member = json_object();
         write_rows(w, list->rows, element, member);
-        if (list->inner != NULL)
-            write_list(w, list->inner, element, member);
+        for (const struct wm_topology_list *inner = list->inner; inner != NULL && inner->name != NULL; inner++)
+            write_list(w, inner, element, member);
         w->failed = w->failed || json_array_append_new(array, member) != 0;
     }
     if (json_object_set_new(object, list->name, array) != 0)

@@ -178,6 +178,18 @@ static int read_rows(struct reader *r, const struct wm_topology_row *row, const 
     return rc;
 }
 
+/* Where n elements go; NULL: there is no room. */
+static char *make_room(const struct wm_topology_list *list, size_t n, void *base)
+{
+    char *at = (char *)base + list->array;
+    if (list->room > 0)
+        return n <= list->room ? at : NULL;
+    char *element = calloc(n, list->element_bytes);
+    if (element != NULL)
+        memcpy(at, &element, sizeof(element));
+    return element;
+}
+
 static int read_list(struct reader *r, const struct wm_topology_list *list, const json_t *object, void *base)
 {
     const json_t *array = json_object_get(object, list->name);
@@ -187,18 +199,19 @@ static int read_list(struct reader *r, const struct wm_topology_list *list, cons
         return wrong(r, list->name, "is not a list");
     if (n == 0)
         return WM_OK;
-    char *element = calloc(n, list->element_bytes);
+    char *element = make_room(list, n, base);
     if (element == NULL)
-        return wm_fail(r->err, WM_ENOMEM, "calloc", 0, "%zu %s of a topology", n, list->name);
-    memcpy((char *)base + list->array, &element, sizeof(element));
+        return list->room > 0 ? wrong(r, list->name, "has more than %zu members", list->room)
+                              : wm_fail(r->err, WM_ENOMEM, "calloc", 0, "%zu %s of a topology", n, list->name);
     for (size_t i = 0; i < n && rc == WM_OK; i++, element += list->element_bytes) {
         const json_t *member = json_array_get(array, i);
         snprintf(r->where + above, sizeof(r->where) - above, "%s%s[%zu]", above > 0 ? "." : "", list->name, i);
         rc = json_is_object(member) ? read_rows(r, list->rows, member, element) : wrong(r, "it", "is not an object");
         /* Counted before what is inside of it: freeing goes by the counts. */
         *count = (int)i + 1;
-        if (rc == WM_OK && list->inner != NULL)
-            rc = read_list(r, list->inner, member, element);
+        for (const struct wm_topology_list *inner = list->inner; rc == WM_OK && inner != NULL && inner->name != NULL;
+             inner++)
+            rc = read_list(r, inner, member, element);
     }
     r->where[above] = '\0';
     return rc;

@@ -38,12 +38,13 @@ struct wm_topology_row {
     enum wm_topology_kind kind;
 };
 
-/* An array of structures, whose members are rows and at most one further array. */
+/* An array of structures, whose members are rows and further arrays. */
 struct wm_topology_list {
     const char *name;
-    const struct wm_topology_row *rows; /* ended by name == NULL */
-    const struct wm_topology_list *inner;
-    size_t array, count, element_bytes; /* offsets of the pointer and of the int in what holds the array */
+    const struct wm_topology_row *rows;   /* ended by name == NULL */
+    const struct wm_topology_list *inner; /* ended by name == NULL; NULL = none */
+    size_t array, count, element_bytes;   /* offsets of the pointer and of the int in what holds the array */
+    size_t room; /* the array itself stands at its offset, with room for so many; 0 = a pointer to it */
     enum wm_topology_kind kind;
     bool (*of_this_node_only)(const void *element); /* left out of a kind; NULL = none is */
 };

@@ -27,6 +27,17 @@ static void root_element(const char *text, char *name, size_t bytes)
     name[n] = '\0';
 }
 
+/* Why a file without a first element has none. */
+static int no_element(const char *xml, const char *text, struct wm_err *err)
+{
+    static const char needed[] = "hwloc's topology file (<topology>) or NCCL's (<system>) is needed";
+    if (text[strspn(text, " \t\r\n")] == '\0')
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s is empty: %s", xml, needed);
+    if (text[strspn(text, " \t\r\n\xef\xbb\xbf")] != '<')
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s is no XML: %s", xml, needed);
+    return wm_fail(err, WM_EUSAGE, "", 0, "%s is cut off before its first element: %s", xml, needed);
+}
+
 static int kind_of(const char *xml, const struct wm_topo_xml_kind **kind, struct wm_err *err)
 {
     char *text, name[32];
@@ -35,7 +46,11 @@ static int kind_of(const char *xml, const struct wm_topo_xml_kind **kind, struct
     if (rc != WM_OK)
         return rc;
     root_element(text, name, sizeof(name));
+    if (name[0] == '\0')
+        rc = no_element(xml, text, err);
     free(text);
+    if (rc != WM_OK)
+        return rc;
     for (*kind = wm_topo_xml_kinds; (*kind)->root != NULL; ++*kind)
         if (strcmp((*kind)->root, name) == 0)
             return WM_OK;
@@ -99,6 +114,19 @@ static int read_tree(struct wm_tree *tree, struct wm_topo *topo, struct wm_err *
     return rc;
 }
 
+/* Any of what is read of a machine: a folder without all of them is something else. */
+static int require_machine(const struct wm_topo_request *request, struct wm_tree *tree, struct wm_err *err)
+{
+    static const char *const signs[] = { "sys/devices", "sys/bus", "sys/class", "proc/cpuinfo", "proc/sys" };
+    for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+        if (wm_tree_exists(tree, "%s", signs[i]))
+            return WM_OK;
+    return wm_fail(
+        err, WM_EABSENT, "", 0,
+        "%s is no recorded machine: of sys/devices, sys/bus, sys/class, proc/cpuinfo and proc/sys it has none",
+        request->sysfs_root);
+}
+
 /* The notes become the topology's. */
 static void hand_over_notes(struct wm_tree *tree, struct wm_topo *topo)
 {
@@ -117,7 +145,10 @@ int wm_topo_discover(const struct wm_topo_request *request, struct wm_topo *out,
     int rc = wm_tree_open(request->sysfs_root != NULL ? request->sysfs_root : "/", &tree, err);
     if (rc != WM_OK)
         return rc;
-    rc = read_base(request, &tree, &topo, err);
+    if (!wm_tree_is_here(&tree))
+        rc = require_machine(request, &tree, err);
+    if (rc == WM_OK)
+        rc = read_base(request, &tree, &topo, err);
     if (rc == WM_OK && (request->xml == NULL || request->sysfs_root != NULL))
         rc = read_tree(&tree, &topo, err);
     hand_over_notes(&tree, &topo);

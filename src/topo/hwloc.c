@@ -438,7 +438,9 @@ static int load_xml(hwloc_topology_t h, const char *xml, struct wm_err *err)
     if (rc != WM_OK)
         return rc;
     as_version_2(text);
-    if (hwloc_topology_set_xmlbuffer(h, text, (int)bytes + 1) != 0 || load_with_variables(h, "", true) != 0)
+    if (strstr(text, "</topology>") == NULL)
+        rc = wm_fail(err, WM_EUSAGE, "", 0, "%s is cut off: it has no </topology>", xml);
+    else if (hwloc_topology_set_xmlbuffer(h, text, (int)bytes + 1) != 0 || load_with_variables(h, "", true) != 0)
         rc = wm_fail(err, WM_EUSAGE, "hwloc_topology_load", 0, "%s: hwloc %s cannot read this file; does lstopo -i?",
                      xml, HWLOC_VERSION);
     free(text);

@@ -1,5 +1,6 @@
 """Ranks on this machine, with the MPI that WM_MPIRUN names."""
 import os
+import subprocess
 
 import pytest
 
@@ -46,6 +47,34 @@ def mpirun(mpirun_start):
         return end
 
     return run
+
+
+@pytest.fixture(scope="session")
+def recorded_once(tmp_path_factory):
+    """recorded_once(machine) -> its folder, written once for all tests, which only read it."""
+    folders = {}
+
+    def make(machine):
+        if machine not in folders:
+            folders[machine] = tmp_path_factory.mktemp("machines") / "recorded"
+            subprocess.run([launch.ROOT / "tests/recorded/make", machine, folders[machine]], check=True)
+        return folders[machine]
+
+    return make
+
+
+@pytest.fixture
+def record(recorded_once, tmp_path):
+    """record(machine, *faults) -> folder of a recorded machine; with faults, as tests/recorded/make has them, its own."""
+
+    def make(machine, *faults):
+        if not faults:
+            return recorded_once(machine)
+        folder = tmp_path / "recorded"
+        subprocess.run([launch.ROOT / "tests/recorded/make", machine, folder, *faults], check=True)
+        return folder
+
+    return make
 
 
 @pytest.fixture

@@ -14,18 +14,6 @@ RECORDED = ROOT / "tests/recorded"
 
 
 @pytest.fixture
-def record(tmp_path):
-    """record(machine, *options) -> folder of a recorded machine, options as tests/recorded/make has them."""
-
-    def make(machine, *changes):
-        folder = tmp_path / "recorded"
-        subprocess.run([RECORDED / "make", machine, folder, *changes], check=True)
-        return folder
-
-    return make
-
-
-@pytest.fixture
 def topo(wiremark, start):
     """topo(*words) -> how it ended, without a launcher."""
     return lambda *words, **more: start([wiremark, "topo", *words], **more).finish(60)
@@ -48,10 +36,13 @@ def is_golden(name, text):
 
 
 def kind_of(end):
-    """The one kind of node of a JSON output, validated by the schema of results."""
-    schema = json.loads((ROOT / "reports/schema/wiremark-result-1.schema.json").read_text())
+    """The one kind of node of a JSON output, validated by its schema and that of results."""
+    result, own = (json.loads((ROOT / f"reports/schema/wiremark-{name}-1.schema.json").read_text())
+                   for name in ("result", "topology"))
     document = json.loads(end.stdout)
-    jsonschema.validate(document, {"$ref": "#/$defs/topology", "$defs": schema["$defs"]})
+    whole = json.loads(json.dumps(own).replace(result["$id"] + "#", "#"))  # the part of the other in its own
+    jsonschema.Draft202012Validator({**whole, "$defs": result["$defs"]}).validate(document)
+    assert document["schema"] == "wiremark-topology/1"
     assert len(document["kinds"]) == 1
     return document["kinds"][0]
 
@@ -88,6 +79,15 @@ def test_no_gids_here(topo, record):
     assert end.rc == 0 and "no RDMA device here has an address" in end.stdout
 
 
+def test_error_counters_are_in_the_json_and_not_in_a_kind(topo, record, mpirun, wiremark):
+    folder = record("dgx-h100", "--set", "sys/class/infiniband/mlx5_3/ports/1/counters/link_downed=7")
+    port = next(d for d in kind_of(topo("--sysfs-root", folder, "--format", "json"))["rdma"] if d["name"] == "mlx5_3")["ports"][0]
+    assert port["counters"] == [{"name": "link_downed", "value": 7}]
+    end = mpirun(2, wiremark, "topo", "--sysfs-root", folder, "--format", "json")
+    kind = kind_of(end)
+    assert len(kind["rdma"]) == 12 and all("counters" not in d["ports"][0] for d in kind["rdma"])
+
+
 def test_dot_is_a_graph(topo, record):
     end = topo("--sysfs-root", record("dgx-h100"), "--format", "dot")
     assert end.rc == 0 and end.stdout.count("NV18") == 28  # pairs of 8 GPUs
@@ -112,6 +112,31 @@ def test_all_nodes(mpirun, wiremark):
     assert "ranks as --bind auto places them" in end.stdout
     assert "3 pairs  0-1 0-2 1-2              host memory" in end.stdout
     assert "processors any" not in end.stdout
+
+
+CPUSET = "/sys/fs/cgroup/cpuset"
+
+
+def test_seats_are_within_each_ranks_cgroup(mpirun, wiremark, tmp_path):
+    """The second rank's cgroup has the last processor only."""
+    cpu = max(os.sched_getaffinity(0))
+    group = f"{CPUSET}/wiremark-test-{os.getpid()}"
+    if cpu == 0 or not os.path.exists(f"{CPUSET}/cpuset.mems") or not os.access(CPUSET, os.W_OK):
+        pytest.skip("needs two processors, and a cpuset of its own")
+    os.mkdir(group)
+    try:
+        for name, text in (("cpus", str(cpu)), ("mems", open(f"{CPUSET}/cpuset.mems").read())):
+            with open(f"{group}/cpuset.{name}", "w") as file:
+                file.write(text)
+        script = tmp_path / "confined.sh"
+        script.write_text('#!/bin/sh\nrank=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n'
+                          f'[ "$rank" = 0 ] && echo $$ >{group}/tasks\nexec {wiremark} topo\n')
+        script.chmod(0o755)
+        end = mpirun(2, script)
+    finally:
+        os.rmdir(group)
+    assert end.rc == 0, end.output
+    assert f"     0  {os.uname().nodename}: processors {cpu}," in end.stdout.replace("\n", ",\n"), end.stdout
 
 
 def test_recorded_machine_under_a_launcher(mpirun, wiremark, record):
@@ -187,8 +212,12 @@ USAGE = [
     (["GPU"], 2, "topo takes options only, and was given 'GPU'"),
     (["--sysfs-root", "/nowhere"], 3, "/nowhere"),
     (["--xml", "/nowhere.xml"], 3, "/nowhere.xml"),
-    (["--xml", "/etc/passwd"], 2, "/etc/passwd"),
+    (["--xml", "/etc/passwd"], 2, "/etc/passwd is no XML: hwloc's topology file"),
+    (["--sysfs-root", "."], 3, ". is no recorded machine: of sys/devices, "),
+    (["--timeout", "1ns"], 2, "--timeout"),
 ]
+LAUNCHED = [*USAGE, (["--gids"], 2, "--gids shows one node's addresses")]
+QUICK = {"--gids", "--sysfs-root ."}  # of those under a launcher: one from the words, one from the look
 
 
 @pytest.mark.parametrize("words, status, said", USAGE)
@@ -197,7 +226,8 @@ def test_bad_input(topo, words, status, said):
     assert end.rc == status and said in end.stderr and end.stdout == "" and end.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("words, status, said", [*USAGE, (["--gids"], 2, "--gids shows one node's addresses")])
+@pytest.mark.parametrize("words, status, said", [
+    pytest.param(*row, marks=[] if " ".join(row[0]) in QUICK else pytest.mark.slow) for row in LAUNCHED])
 def test_bad_input_under_a_launcher(mpirun, wiremark, words, status, said):
     end = mpirun(2, wiremark, "topo", *words)
     assert end.rc == status and "NUMA" not in end.stdout
@@ -215,6 +245,23 @@ BROKEN = {
     "two rates": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate=400 Gb/sec\n100 Gb/sec"],
     "oversized": ["--set", "sys/class/infiniband/mlx5_0/ports/1/rate=" + "4" * 100000],
 }
+
+
+def test_a_fault_is_planted_through_no_circle_of_links(record):
+    folder = record("plain-vm", "--cut", "sys/devices/**/config=64", "--set", "sys/class/net/eth0/speed=10")
+    sizes = {path.stat().st_size for path in (folder / "sys/devices").rglob("config")}
+    assert sizes == {64} and (folder / "sys/class/net/eth0/speed").read_text() == "10\n"
+
+
+def test_a_fault_is_planted_within_the_machine_only(record, tmp_path):
+    folder = record("plain-vm", "--set", "proc/version=x")
+    (folder / "sys/out").symlink_to(tmp_path)
+    (tmp_path / "precious").write_text("kept")
+    program = f"import runpy, sys; plant = runpy.run_path({str(RECORDED / 'make')!r})['plant']; plant(*sys.argv[1:])"
+    end = subprocess.run(["python3", "-c", program, folder, "remove", "sys/out/precious"], cwd=RECORDED, text=True,
+                         env={**os.environ, "PYTHONPATH": str(RECORDED)}, stderr=subprocess.PIPE)
+    assert end.returncode == 1 and "leads out of the machine's folder" in end.stderr
+    assert (tmp_path / "precious").read_text() == "kept"
 
 
 @pytest.mark.slow

@@ -721,7 +721,8 @@ static struct wm_finding *examine(struct machine *m)
 {
     struct wm_finding *f = calloc((size_t)wm_checks_count(), sizeof(*f));
     struct wm_patient p = patient_of(m);
-    wm_doctor(&p, f);
+    for (int i = 0; i < wm_checks_count(); i++)
+        wm_doctor_one(wm_check_at(i), &p, &f[i]);
     return f;
 }
 

@@ -361,11 +361,13 @@ static void test_errors(void)
     } rows[] = {
         { "<?xml version=\"1.0\"?><!-- <system> --><html><system/></html>",
           "begins with <html>: it is neither hwloc's topology file (<topology>) nor NCCL's (<system>)", WM_EUSAGE },
-        { "", "begins with <>", WM_EUSAGE },
-        { "<!-- no end", "begins with <>", WM_EUSAGE },
-        { "<topology version=\"2.0\"><object type=\"Machine\"", "cannot read this file", WM_EUSAGE },
+        { "", "bad.xml is empty: hwloc's topology file (<topology>) or NCCL's", WM_EUSAGE },
+        { "root:x:0:0\n", "bad.xml is no XML: ", WM_EUSAGE },
+        { "<!-- no end", "bad.xml is cut off before its first element: ", WM_EUSAGE },
+        { "<topology version=\"2.0\"><object type=\"Machine\"", "bad.xml is cut off: it has no </topology>",
+          WM_EUSAGE },
         { "<topology version=\"4.0\"></topology>", "cannot read this file", WM_EUSAGE },
-        { "<topology/>", "cannot read this file", WM_EUSAGE },
+        { "<topology></topology>", "cannot read this file", WM_EUSAGE },
     };
     struct wm_topo topo;
     for (int i = 0; i < COUNT(rows); i++) {
@@ -382,6 +384,12 @@ static void test_errors(void)
     CHECK_HAS(is_folder.what, "is a folder; a topology file is needed");
     CHECK_INT(wm_topo_discover(&(struct wm_topo_request){ .sysfs_root = "/nowhere" }, &topo, &no_root), WM_EABSENT);
     CHECK_HAS(no_root.what, "/nowhere");
+    struct wm_err no_machine = { 0 };
+    char path[340];
+    snprintf(path, sizeof(path), "%s/nothing", folder);
+    CHECK_INT(mkdir(path, 0755), 0);
+    CHECK_INT(wm_topo_discover(&(struct wm_topo_request){ .sysfs_root = path }, &topo, &no_machine), WM_EABSENT);
+    CHECK_HAS(no_machine.what, "/nothing is no recorded machine: of sys/devices, ");
 }
 
 /* --- a machine's files --- */
@@ -401,6 +409,11 @@ static void test_empty_tree(void)
     char path[340];
     snprintf(path, sizeof(path), "%s/empty", folder);
     CHECK_INT(mkdir(path, 0755), 0);
+    snprintf(path, sizeof(path), "%s/empty/sys", folder);
+    CHECK_INT(mkdir(path, 0755), 0);
+    snprintf(path, sizeof(path), "%s/empty/sys/class", folder);
+    CHECK_INT(mkdir(path, 0755), 0);
+    snprintf(path, sizeof(path), "%s/empty", folder);
     struct wm_topo topo = of_root(path);
     CHECK_HAS(topo.source, "files below ");
     CHECK_INT(topo.packages + topo.cores + topo.threads + topo.n_numa + topo.n_cores, 0);

@@ -77,7 +77,9 @@ static struct wm_topo_port port[] = {
       .netif = "eth0",
       .mtu_bytes = 9000,
       .gid = gid,
-      .n_gids = 3 },
+      .n_gids = 3,
+      .counter = { { "symbol_error", 12 }, { "out_of_sequence", 9007199254740993 } },
+      .n_counters = 2 },
     { .number = 2, .state = "DOWN" },
 };
 static struct wm_topo_rdma rdma[] = {
@@ -196,6 +198,7 @@ static void test_kind(void)
     check_absent(kind, "gpus", 0, "uuid");
     check_absent(kind, "rdma", 1, "node_guid");
     check_absent(device, "ports", 0, "gids");
+    check_absent(device, "ports", 0, "counters");
     CHECK_INT(json_array_size(json_object_get(kind, "netifs")), 2);
     CHECK_INT(json_integer_value(member(kind, "numa", 0, "memory_bytes")), 1082331758592); /* 1008 GiB */
     CHECK_INT(json_integer_value(member(kind, "numa", 1, "memory_bytes")), 1 << 30);
@@ -259,6 +262,9 @@ static void check_by_hand(const struct wm_topo *t)
     CHECK_INT(t->rdma[1].port[0].fabric, WM_FABRIC_ROCE);
     CHECK_INT(t->rdma[1].port[0].gid[1].type, WM_GID_ROCE_V2);
     CHECK_INT(t->rdma[1].port[0].gid[2].type, WM_GID_OTHER);
+    CHECK_INT(t->rdma[1].port[0].n_counters, 2);
+    CHECK_INT(memcmp(t->rdma[1].port[0].counter, port[0].counter, sizeof(port[0].counter)), 0);
+    CHECK_INT(t->rdma[1].port[1].n_counters, 0);
     CHECK_INT(t->netif[0].rdma, 1);
     CHECK_INT(t->netif[1].rdma, -1);
     CHECK_TEXT(t->note[0].reason, "is empty");
@@ -298,6 +304,10 @@ static void test_errors(void)
         { "{\"gpus\": [{}], \"nvlinks\": [{\"from\": -1}]}", "topology: nvlinks[0].from refers to nothing" },
         { "{\"rdma\": [{\"name\": \"a\", \"ports\": [{\"number\": 1}, {\"number\": 2, \"gids\": [{\"index\": 0}]}]}]}",
           "topology: rdma[0].ports[1].gids[0].gid is missing" },
+        { "{\"netifs\": [{\"name\": \"a\", \"counters\": [{\"name\": \"b\"}]}]}",
+          "topology: netifs[0].counters[0].value is missing" },
+        { "{\"netifs\": [{\"name\": \"a\", \"counters\": [{},{},{},{},{},{},{},{},{},{},{},{},{}]}]}",
+          "netifs[0].counters has more than 12 members" },
         { "{\"netifs\": [{\"name\": \"a\", \"rdma\": \"b\"}]}", "topology: netifs[0].rdma refers to nothing" },
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
