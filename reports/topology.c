@@ -276,10 +276,26 @@ static int label_width(const struct view *v)
     return (int)width;
 }
 
+/* A square of more rows is read by nobody; the JSON has all that it is made of. */
+enum { MATRIX_ROWS = 64 };
+
+static int matrix_rows(const struct view *v)
+{
+    int n = v->topo->n_gpus;
+    for (int i = 0; i < v->n_nics; i++)
+        n += v->nic[i].pci >= 0;
+    return n;
+}
+
 static void print_matrix(const struct view *v)
 {
     char text[32];
     int width = label_width(v);
+    if (matrix_rows(v) > MATRIX_ROWS) {
+        fprintf(v->to, "\nno matrix: %d GPUs and cards, and it is shown up to %d (--format json has them all)\n",
+                matrix_rows(v), MATRIX_ROWS);
+        return;
+    }
     fprintf(v->to, "\n%-*s", width, "");
     for (int g = 0; g < v->topo->n_gpus; g++) {
         snprintf(text, sizeof(text), "GPU%d", v->topo->gpu[g].index);
@@ -305,7 +321,7 @@ static void print_matrix(const struct view *v)
 
 static void print_legend(const struct view *v)
 {
-    if (v->topo->n_gpus == 0)
+    if (v->topo->n_gpus == 0 || matrix_rows(v) > MATRIX_ROWS)
         return;
     fprintf(v->to, "X itself, NV# that many NVLinks, PIX one PCI bridge at most, PXB several, PHB a host bridge,\n"
                    "NODE host bridges of one NUMA node, SYS the link between NUMA nodes\n");
@@ -389,44 +405,99 @@ struct way {
     char some[96]; /* "0-1 0-2 ..." */
 };
 
-/* False: there are too many different ones. */
-static bool keep_way(struct way *way, int *n, int cap, const char *text, int a, int b)
+/*
+ * Ranks that sit alike, whatever their hosts, go the same ways: each way is described once for two kinds of seats, not
+ * for each of n squared pairs.
+ */
+struct ways {
+    const struct wm_topology_rank *rank;
+    int n;
+    int *kind;  /* by rank */
+    int *first; /* by kind: its first rank */
+    int kinds;
+    int *known; /* by [same host][kind][kind]: 1 + index in way[]; 0 = not described yet */
+    struct way *way;
+    int n_ways, left_out;
+};
+
+enum { WAYS_MOST = 64 };
+
+static bool sit_alike(const struct wm_seat *a, const struct wm_seat *b)
 {
-    int i = 0;
-    while (i < *n && strcmp(way[i].text, text) != 0)
+    return a->topo == b->topo && a->gpu == b->gpu && a->nic == b->nic && a->numa == b->numa;
+}
+
+static void find_kinds(struct ways *w)
+{
+    for (int r = 0; r < w->n; r++) {
+        int k = 0;
+        while (k < w->kinds && !sit_alike(&w->rank[w->first[k]].seat, &w->rank[r].seat))
+            k++;
+        if (k == w->kinds)
+            w->first[w->kinds++] = r;
+        w->kind[r] = k;
+    }
+}
+
+/* Index in way[], WAYS_MOST where there are too many different ones. */
+static int way_of(struct ways *w, int a, int b, enum wm_road road)
+{
+    char text[256];
+    int same = w->rank[a].seat.host == w->rank[b].seat.host, i = 0;
+    int *known = &w->known[(same * w->kinds + w->kind[a]) * w->kinds + w->kind[b]];
+    if (*known > 0)
+        return *known - 1;
+    wm_limit_describe(&w->rank[a].seat, &w->rank[b].seat, road, text, sizeof(text));
+    while (i < w->n_ways && strcmp(w->way[i].text, text) != 0)
         i++;
-    if (i == cap)
-        return false;
-    if (i == *n)
-        snprintf(way[(*n)++].text, sizeof(way[i].text), "%s", text);
-    size_t used = strlen(way[i].some);
-    if (used + 24 < sizeof(way[i].some))
-        snprintf(way[i].some + used, sizeof(way[i].some) - used, "%s%d-%d", used > 0 ? " " : "", a, b);
-    else if (way[i].some[used - 1] != '.')
-        snprintf(way[i].some + used, sizeof(way[i].some) - used, " ...");
-    way[i].pairs++;
-    return true;
+    if (i == w->n_ways && i < WAYS_MOST)
+        snprintf(w->way[w->n_ways++].text, sizeof(w->way->text), "%s", text);
+    *known = i + 1;
+    return i;
+}
+
+static void keep_pair(struct way *way, int a, int b)
+{
+    size_t used = way->pairs < 24 ? strlen(way->some) : sizeof(way->some); /* more never fit */
+    if (used + 24 < sizeof(way->some))
+        snprintf(way->some + used, sizeof(way->some) - used, "%s%d-%d", used > 0 ? " " : "", a, b);
+    else if (used < sizeof(way->some) && way->some[used - 1] != '.')
+        snprintf(way->some + used, sizeof(way->some) - used, " ...");
+    way->pairs++;
+}
+
+static void find_ways(struct ways *w, enum wm_road road)
+{
+    for (int a = 0; a < w->n; a++)
+        for (int b = a + 1; b < w->n; b++) {
+            int i = way_of(w, a, b, road);
+            if (i < WAYS_MOST)
+                keep_pair(&w->way[i], a, b);
+            else
+                w->left_out++;
+        }
 }
 
 static void print_ways(FILE *to, const struct wm_topology_rank *rank, int n, enum wm_road road, const char *name)
 {
-    enum { MOST = 64 };
-    char text[256];
-    int ways = 0, left_out = 0;
-    struct way *way = calloc(MOST, sizeof(*way));
-    if (way == NULL)
-        return;
-    for (int a = 0; a < n; a++)
-        for (int b = a + 1; b < n; b++) {
-            wm_limit_describe(&rank[a].seat, &rank[b].seat, road, text, sizeof(text));
-            left_out += !keep_way(way, &ways, MOST, text, a, b);
-        }
-    for (int i = 0; i < ways; i++)
-        fprintf(to, "  %-7s %6d %s  %-24s %s\n", i == 0 ? name : "", way[i].pairs,
-                way[i].pairs == 1 ? "pair " : "pairs", way[i].some, way[i].text);
-    if (left_out > 0)
-        fprintf(to, "  %-7s %6d pairs more, by still other ways\n", "", left_out);
-    free(way);
+    struct ways w = { .rank = rank, .n = n };
+    w.kind = calloc(2 * (size_t)n, sizeof(*w.kind));
+    w.way = calloc(WAYS_MOST, sizeof(*w.way));
+    if (w.kind != NULL && w.way != NULL) {
+        w.first = w.kind + n;
+        find_kinds(&w);
+        w.known = calloc(2 * (size_t)w.kinds * (size_t)w.kinds, sizeof(*w.known));
+    }
+    if (w.known != NULL)
+        find_ways(&w, road);
+    for (int i = 0; i < w.n_ways; i++)
+        fprintf(to, "  %-7s %6d %s  %-24s %s\n", i == 0 ? name : "", w.way[i].pairs,
+                w.way[i].pairs == 1 ? "pair " : "pairs", w.way[i].some, w.way[i].text);
+    if (w.left_out > 0)
+        fprintf(to, "  %-7s %6d pairs more, by still other ways\n", "", w.left_out);
+    free(w.known);
+    free(w.way);
+    free(w.kind);
 }
 
 static const char *seat_text(const struct wm_topology_rank *r, char *text, size_t bytes)

@@ -9,9 +9,10 @@
 typedef int wm_cli_work(void *arg, const struct wm_world *world, struct wm_err *err);
 
 /**
- * Starts the watch and MPI, runs `work` unless some rank came with an error already (err), lets rank 0 say what went wrong and ends
- * MPI. All ranks return the same exit status, once rank 0 has said everything. A rank that stands still is named, and
- * ends them all with 124. @param timeout_ns  for MPI to start, and then for the work; 0 = a minute each
+ * Starts the watch and MPI, runs `work` unless some rank came with an error already (err), lets rank 0 say what went
+ * wrong and ends MPI. All ranks return the same exit status, once rank 0 has said everything. A rank that stands still
+ * is named, and ends them all with 124.
+ * @param timeout_ns  for MPI to start, and then for the work; 0 = a minute each
  */
 int wm_cli_together(const struct wm_launch *launch, int *argc, char ***argv, uint64_t timeout_ns, wm_cli_work *work,
                     void *arg, struct wm_err *err);

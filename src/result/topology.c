@@ -275,10 +275,10 @@ static void write_rows(struct writer *w, const struct wm_topology_row *row, cons
 
 static void write_list(struct writer *w, const struct wm_topology_list *list, const void *base, json_t *object)
 {
-    const char *element = (const char *)base + list->array;
+    const char *at = (const char *)base + list->array, *element = at;
     int n = *(const int *)((const char *)base + list->count);
     if (list->room == 0)
-        memcpy(&element, element, sizeof(element));
+        memcpy(&element, at, sizeof(element));
     if (n == 0 || (w->kind_only && list->kind == WM_KIND_LEFT_OUT))
         return;
     json_t *array = json_array();

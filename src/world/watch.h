@@ -34,7 +34,7 @@ enum wm_watch_end { WM_END_SIGNAL, WM_END_DEADLINE };
 struct wm_watch_conf {
     uint64_t open_timeout_ns; /* START (MPI_Init) and OPEN */
     uint64_t timeout_ns;      /* every other phase, counted from its begin or the last wm_watch_progress() */
-    bool no_journal; /* nothing is measured: the report points at no file */
+    bool no_journal;          /* nothing is measured: the report points at no file */
     /* Text of a cell for the report; called from the thread. NULL result: no cell. */
     const char *(*cell_name)(void *arg, uint32_t cell);
     /* Rank 0 only: complete the partial result from what is on disk within 0.5 s; called from the thread, once, when

@@ -88,6 +88,23 @@ def test_error_counters_are_in_the_json_and_not_in_a_kind(topo, record, mpirun, 
     assert len(kind["rdma"]) == 12 and all("counters" not in d["ports"][0] for d in kind["rdma"])
 
 
+def test_many_ranks_are_grouped(topo, record):
+    end = topo("--sysfs-root", record("dgx-h100"), "--ranks", "4096")
+    assert end.rc == 0 and "  host    8386560 pairs  0-1 0-2 " in end.stdout
+    assert "  direct  7340032 pairs  0-1 0-2 " in end.stdout and "NVLink, 18 links" in end.stdout
+
+
+def test_a_matrix_that_nobody_reads_is_left_out(topo, tmp_path):
+    """80 GPUs on one processor, as NCCL's file has them."""
+    gpus = "".join(f'<pci busid="0000:{bus:02x}:00.0" class="0x030200" link_speed="32.0 GT/s PCIe" link_width="16">'
+                   f'<gpu dev="{bus - 1}" sm="90"/></pci>' for bus in range(1, 81))
+    (tmp_path / "many.xml").write_text(f'<system version="1"><cpu numaid="0" affinity="ff" arch="x86_64">{gpus}</cpu></system>')
+    end = topo("--xml", "many.xml")
+    assert end.rc == 0, end.output
+    assert "no matrix: 80 GPUs and cards, and it is shown up to 64 (--format json has them all)\n" in end.stdout
+    assert "GPU80" not in end.stdout and "PHB" not in end.stdout and "X itself" not in end.stdout
+
+
 def test_dot_is_a_graph(topo, record):
     end = topo("--sysfs-root", record("dgx-h100"), "--format", "dot")
     assert end.rc == 0 and end.stdout.count("NV18") == 28  # pairs of 8 GPUs
