@@ -17,7 +17,7 @@ enum fault { FAULT_NONE, FAULT_FLIP, FAULT_DROP, FAULT_STALL, FAULT_ERROR };
 static const char *const fault_names[] = { "none", "flip", "drop", "stall", "error", NULL };
 
 struct sim_conf {
-    uint64_t delay_ns, rate;
+    uint64_t delay_ns, rate, native_delay_ns;
     bool reorder;
     int64_t fault, fault_at, fault_rank;
 };
@@ -35,6 +35,12 @@ static const struct wm_option sim_options[] = {
       .type = WM_OPT_BYTES,
       .offset = offsetof(struct sim_conf, rate),
       .max = 0x1p60 },
+    { .name = "sim-native-delay",
+      .arg = "TIME",
+      .help = "further time that each of the library's own collectives takes on transport sim",
+      .type = WM_OPT_TIME_NS,
+      .offset = offsetof(struct sim_conf, native_delay_ns),
+      .max = 60e9 },
     { .name = "sim-reorder",
       .help = "let transport sim deliver messages between different ranks, and report completions, in random order",
       .type = WM_OPT_FLAG,
@@ -291,7 +297,7 @@ static int sim_coll(struct wm_ep *ep, unsigned slot, void *handle, void *const a
 
     if (hit(e, FAULT_ERROR))
         return fail_as_asked(e);
-    int rc = pause_until(e, wm_now_ns() + wire_ns(e, c->bytes) + e->conf.delay_ns);
+    int rc = pause_until(e, wm_now_ns() + wire_ns(e, c->bytes) + e->conf.delay_ns + e->conf.native_delay_ns);
     if (rc == WM_OK)
         rc = pass(e, e->inner->ops->coll(e->inner, slot, c->inner, area));
     if (rc == WM_OK && c->arrives && hit(e, FAULT_FLIP))
