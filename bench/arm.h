@@ -46,6 +46,7 @@ struct wm_arm {
     uint64_t batch, spent_ns;
     uint64_t check_ns; /* what its last check will take, as the verified pass did */
     bool single;       /* the time cannot hold 12 blocks */
+    bool outrun;       /* on all members, while tuning: too slow after warm-up to be compared */
     double skew_ns[WM_SKEWS];
     unsigned skews;
     double *turn_ns; /* median of each turn, the k-th beside the other arms\' k-th: for ratios */

@@ -7,7 +7,10 @@
 #include "src/core/clock.h"
 
 static const double block_ns = 10e6, warm_ns = 1e6;
-enum { BLOCK_OPERATIONS = 5, WARM_OPERATIONS = 3, CLOCK_COSTS_A_SAMPLE = 20, SINGLE_TURNS = 6 };
+enum { BLOCK_OPERATIONS = 5, WARM_OPERATIONS = 3, CLOCK_COSTS_A_SAMPLE = 20, SINGLE_TURNS = 6, TUNING_TURNS = 12 };
+
+/* While tuning: a candidate that takes so many times as long as the best after warm-up is not compared. */
+static const double hopeless = 4;
 
 static const struct wm_run_conf *conf_of(const struct wm_comparison *c)
 {
@@ -40,10 +43,16 @@ static void progress(const struct wm_comparison *c, const struct wm_arm *arm, in
                    wm_err_text(&story, text, sizeof(text)));
 }
 
+static bool tunes(const struct wm_comparison *c)
+{
+    return c->tuning_ns > 0;
+}
+
 /* A phase that goes on keeps its count of blocks. */
 static void phase(struct wm_comparison *c, enum wm_phase now, const struct wm_arm *arm)
 {
-    uint32_t number = c->first_number + (uint32_t)(arm - c->arm);
+    int a = (int)(arm - c->arm);
+    uint32_t number = tunes(c) ? wm_plan_tuning_number(c->first_number, a) : c->first_number + (uint32_t)a;
     if (c->phase == now && c->phase_number == number) {
         wm_watch_progress(c->watch);
         return;
@@ -84,7 +93,7 @@ static void lose_endpoint(struct wm_comparison *c, struct wm_arm *arm, const str
 
 static bool checks(const struct wm_comparison *c, const struct wm_arm *arm)
 {
-    return conf_of(c)->verify && !arm->endpoint->is->transport->moves_nothing;
+    return conf_of(c)->verify && !tunes(c) && !arm->endpoint->is->transport->moves_nothing;
 }
 
 /* A cold ring among other arms is not filled anew for every block: it is larger than the cache. */
@@ -205,6 +214,19 @@ static bool back_to_back(const struct wm_arm *arm)
     return arm->spec->bench->clock_of == WM_CLOCK_SLOWEST && arm->spec->sync == WM_SYNC_NONE;
 }
 
+/* No turn may come near the watch's deadline. */
+static uint64_t bounded(const struct wm_comparison *c, const struct wm_arm *arm, uint64_t operations)
+{
+    double most = (double)conf_of(c)->timeout_ns / 4 / fmax(arm->call_ns, 0.25);
+    return (double)operations <= most ? operations : at_least(floor(most), 1);
+}
+
+/* One turn of a candidate with its warm-up; the candidate's first warm-up had the rest of its time. */
+static double tuning_turn_ns(const struct wm_comparison *c)
+{
+    return 0.85 * (double)c->tuning_ns / c->turns;
+}
+
 static void plan_samples(struct wm_comparison *c, struct wm_arm *arm)
 {
     double call = fmax(arm->call_ns, 0.25);
@@ -212,19 +234,14 @@ static void plan_samples(struct wm_comparison *c, struct wm_arm *arm)
         (double)at_least(block_ns / call, BLOCK_OPERATIONS) + (double)at_least(warm_ns / call, WARM_OPERATIONS);
     double left = (double)conf_of(c)->cell_time_ns - (double)arm->spent_ns;
     double floor_ns = CLOCK_COSTS_A_SAMPLE * c->bench->clock_cost_ns;
-    arm->single = WM_MIN_BLOCKS * block * call > left;
+    arm->single = tunes(c) || WM_MIN_BLOCKS * block * call > left;
     arm->batch = 1;
-    if (back_to_back(arm) && !arm->single)
+    if (back_to_back(arm) && tunes(c))
+        arm->batch = bounded(c, arm, at_least(tuning_turn_ns(c) / 2 / call, BLOCK_OPERATIONS));
+    else if (back_to_back(arm) && !arm->single)
         arm->batch = at_least(block_ns / call, BLOCK_OPERATIONS);
     else if (arm->loop.barrier == NULL && arm->ring.positions <= 1 && call < floor_ns)
         arm->batch = at_least(floor_ns / call, 1);
-}
-
-/* No turn may come near the watch's deadline. */
-static uint64_t bounded(const struct wm_comparison *c, const struct wm_arm *arm, uint64_t operations)
-{
-    double most = (double)conf_of(c)->timeout_ns / 4 / fmax(arm->call_ns, 0.25);
-    return (double)operations <= most ? operations : at_least(floor(most), 1);
 }
 
 static size_t blocks_so_far(const struct wm_arm *arm)
@@ -252,8 +269,24 @@ static uint64_t single_samples(const struct wm_comparison *c, const struct wm_ar
     return arm->turns == 0 ? (whole + SINGLE_TURNS - 1) / SINGLE_TURNS : arm->turn_samples;
 }
 
+/* A fourth of the turn warms up, with one operation at least unless these are slow. */
+static struct turn tuning_turn(const struct wm_comparison *c, struct wm_arm *arm)
+{
+    double call = fmax(arm->call_ns, 0.25), sample = call * (double)arm->batch, turn_ns = tuning_turn_ns(c);
+    uint64_t samples = at_least(floor(0.75 * turn_ns / sample), 1);
+    return (struct turn){
+        .kind = TURN_BLOCK,
+        .arm = (int32_t)(arm - c->arm),
+        .batch = arm->batch,
+        .samples = samples > WM_TURN_SAMPLES ? WM_TURN_SAMPLES : (uint32_t)samples,
+        .warm = at_least(floor(0.25 * turn_ns / call), c->turns == TUNING_TURNS),
+    };
+}
+
 static struct turn block_turn(const struct wm_comparison *c, struct wm_arm *arm)
 {
+    if (tunes(c))
+        return tuning_turn(c, arm);
     double call = fmax(arm->call_ns, 0.25), left = (double)conf_of(c)->cell_time_ns - (double)arm->spent_ns;
     double sample = call * (double)arm->batch;
     struct turn turn = { .kind = TURN_BLOCK, .arm = (int32_t)(arm - c->arm), .batch = arm->batch };
@@ -268,12 +301,13 @@ static struct turn block_turn(const struct wm_comparison *c, struct wm_arm *arm)
 /* Samples of a turn as seen by all: the slowest rank of each; the tail tells failures and how far starts lay apart. */
 enum { TAIL_CODE, TAIL_LOOPS, TAIL_START, TAIL_START_COMPLEMENT, TAIL };
 
-/* This arm's data in the buffers; nobody begins before all are ready, for peers may put or get. */
+/* This arm's data in the buffers; nobody begins before all are ready, for peers may put or get. Candidates for one cell
+ * have the same data, and what another one left of them is right for all but a check. */
 static int own_buffers(struct wm_comparison *c, struct wm_arm *arm, struct wm_err *story)
 {
     bool owns = c->owner == arm - c->arm;
     c->owner = (int)(arm - c->arm);
-    if (owns || !keeps_data(c, arm) || arm->endpoint->is->transport->moves_nothing)
+    if (owns || tunes(c) || !keeps_data(c, arm) || arm->endpoint->is->transport->moves_nothing)
         return WM_OK;
     wm_arm_fill(arm, c->bench, story);
     return agree(c, waits(arm), story);
@@ -412,6 +446,8 @@ static void take_check(struct wm_comparison *c, struct wm_arm *arm)
 
 static bool enough(const struct wm_comparison *c, struct wm_arm *arm)
 {
+    if (tunes(c))
+        return arm->turns >= c->turns;
     if (blocks_so_far(arm) < WM_MIN_BLOCKS)
         return false;
     if (wm_series_enough(arm->series))
@@ -511,8 +547,9 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
     }
     verify(c, arm);
     if (arm->status == WM_ARM_LIVE) {
+        bool filled = tunes(c) && c->owner >= 0;
         c->owner = (int)(arm - c->arm);
-        if (!arm->endpoint->is->transport->moves_nothing)
+        if (!filled && !arm->endpoint->is->transport->moves_nothing)
             wm_arm_fill(arm, c->bench, &story);
         if (agree(c, waits(arm), &story) != WM_OK)
             lose_arm(arm, &story);
@@ -520,8 +557,39 @@ static void prepare(struct wm_comparison *c, struct wm_arm *arm)
             calibrate(c, arm);
     }
     arm->spent_ns = wm_now_ns() - begin + arm->check_ns;
-    if (arm->status == WM_ARM_LIVE)
+    if (arm->status == WM_ARM_LIVE && !tunes(c))
         plan_samples(c, arm);
+}
+
+/* While tuning, on all members alike: turns of two operations fit the time, or there are as many as a ratio needs. */
+static void plan_tuning(struct wm_comparison *c)
+{
+    c->turns = TUNING_TURNS;
+    for (int a = 0; a < c->n_arms; a++)
+        if (c->arm[a].status == WM_ARM_LIVE && 2 * TUNING_TURNS * c->arm[a].call_ns > (double)c->tuning_ns)
+            c->turns = SINGLE_TURNS;
+    for (int a = 0; a < c->n_arms; a++)
+        if (c->arm[a].status == WM_ARM_LIVE)
+            plan_samples(c, &c->arm[a]);
+}
+
+/* While tuning, on all members alike: who is left out after warm-up, and whether anybody is left to be compared with.
+ */
+static void leave_out(struct wm_comparison *c)
+{
+    int live = 0;
+    double best_ns = INFINITY;
+    for (int a = 0; a < c->n_arms; a++)
+        if (c->arm[a].status == WM_ARM_LIVE)
+            best_ns = fmin(best_ns, c->arm[a].call_ns);
+    for (int a = 0; a < c->n_arms; a++) {
+        struct wm_arm *arm = &c->arm[a];
+        arm->outrun = arm->status == WM_ARM_LIVE && a != c->incumbent && arm->call_ns > hopeless * best_ns;
+        live += arm->status == WM_ARM_LIVE && !arm->outrun;
+    }
+    for (int a = 0; a < c->n_arms; a++)
+        if (c->arm[a].status == WM_ARM_LIVE && (c->arm[a].outrun || live == 1))
+            c->arm[a].status = WM_MEASURED;
 }
 
 static int open_scratch(struct wm_comparison *c, struct wm_err *err)
@@ -563,6 +631,10 @@ int wm_compare(struct wm_comparison *c, struct wm_err *err)
     if (open_scratch(c, err) == WM_OK && relate_clocks(c, err) == WM_OK) {
         for (int a = 0; a < c->n_arms; a++)
             prepare(c, &c->arm[a]);
+        if (tunes(c)) {
+            leave_out(c);
+            plan_tuning(c);
+        }
         if ((decides(c) ? lead(c, err) : follow(c, err)) == WM_OK && sum_verified(c, err) == WM_OK)
             wm_noise_end(&mark, c->members, WM_SPIN, &noise, err);
     }

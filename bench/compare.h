@@ -16,7 +16,9 @@ struct wm_comparison {
     struct wm_watch *watch;
     struct wm_arm *arm;
     int n_arms;
-    uint32_t first_number;    /* cell number of arm 0, for the watch */
+    uint32_t first_number;    /* cell number of arm 0, for the watch; of the only cell while it is tuned */
+    uint64_t tuning_ns;       /* 0, or the arms are candidates for one cell: each has this time, nothing is verified */
+    int incumbent;            /* while tuning: the candidate that is compared even where it seems hopeless */
     struct wm_random *random; /* of the order; rank 0's is used */
     /* private */
     int owner;                 /* whose data stands in the buffers; -1 = nobody's */
@@ -25,6 +27,7 @@ struct wm_comparison {
     int *order; /* of arms in this round */
     enum wm_phase phase;
     uint32_t phase_number;
+    unsigned turns; /* of each arm, while tuning */
     int64_t clock_offset_ns;
     uint64_t clock_uncertainty_ns;
 };
@@ -32,6 +35,7 @@ struct wm_comparison {
 /**
  * Every arm leaves with a status: measured, failed, timeout or skipped. What the library of an arm broke is written in
  * its endpoint (`lost`). WM_OK unless the members cannot talk to each other any more.
+ * While tuning, a measured arm has as many turns as the others, or none: it was outrun, or left alone by that.
  */
 int wm_compare(struct wm_comparison *c, struct wm_err *err);
 

@@ -58,7 +58,9 @@ const struct wm_option wm_conf_what[] = {
       .arg = "NAME[,NAME...]",
       .type = WM_OPT_TEXTS,
       AT(algos),
-      .help = "algorithm, or BENCHMARK:NAME, or all; without it the first that list shows" },
+      .help =
+          "algorithm, or BENCHMARK:NAME, or all, or auto: the fastest of all for each size, tried before it; without "
+          "it the first that list shows" },
     { .name = "in-place", .type = WM_OPT_FLAG, AT(in_place), .help = "collectives on one buffer for input and output" },
     { .name = "root",
       .arg = "RANK|rotate",

@@ -36,6 +36,19 @@ static int need_of_cell(const struct wm_plan *plan, const struct wm_arm_spec *sp
     return WM_OK;
 }
 
+static int need_of_candidates(const struct wm_plan *plan, const struct wm_arm_spec *spec, const struct wm_cell *cell,
+                              int rank, struct wm_plan_need *need, struct wm_err *err)
+{
+    struct wm_arm_spec tried = *spec;
+    int n, rc = WM_OK;
+    const struct wm_algorithm *algo = wm_plan_candidates(spec, &n);
+    for (int i = 0; i < n && rc == WM_OK; i++) {
+        tried.algo = &algo[i];
+        rc = need_of_cell(plan, &tried, cell, rank, need, err);
+    }
+    return rc;
+}
+
 int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err)
 {
     *out = (struct wm_plan_need){ .area_bytes[WM_WORK] = 64 }; /* the barrier's byte */
@@ -44,9 +57,8 @@ int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out,
         out->shared |= sweep->bench->shared;
         for (int k = 0; k < sweep->n_sizes * sweep->n_arms; k++) {
             const struct wm_arm_spec *spec = &sweep->arm[k % sweep->n_arms];
-            if (!sweep->cell[k].planned || !wm_build_part(spec, rank, NULL))
-                continue;
-            if (need_of_cell(plan, spec, &sweep->cell[k], rank, out, err) != WM_OK)
+            if (sweep->cell[k].planned && wm_build_part(spec, rank, NULL) &&
+                need_of_candidates(plan, spec, &sweep->cell[k], rank, out, err) != WM_OK)
                 return err->code;
         }
     }

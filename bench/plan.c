@@ -9,6 +9,8 @@
 
 static const char *const default_set[] = { "latency", "bandwidth", "allreduce", "alltoall", "broadcast" };
 
+const struct wm_algorithm wm_algorithm_auto = { .name = "auto" };
+
 /* While the plan is made. */
 struct maker {
     const struct wm_plan_request *request;
@@ -177,22 +179,48 @@ static int check_transports(struct maker *m)
 
 /* ---- factors of one benchmark ---- */
 
-/* What one word of --algo (all, NAME or BENCHMARK:NAME) means for a benchmark: how many algorithms, from *first on. */
-static int meant_algorithms(const struct wm_benchmark *b, const char *word, const struct wm_algorithm **first)
+static int count_algorithms(const struct wm_benchmark *b)
 {
-    const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
     int n = 0;
-    if (colon != NULL &&
-        (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
-        return 0;
-    if (strcmp(name, "all") != 0) {
-        *first = wm_benchmark_algorithm(b, name);
-        return *first != NULL;
-    }
-    *first = b->algorithms;
     while (b->algorithms[n].name != NULL)
         n++;
     return n;
+}
+
+/* Where there is nothing to choose, auto is the only one, under its own name. */
+static const struct wm_algorithm *automatic(const struct wm_benchmark *b)
+{
+    return count_algorithms(b) > 1 ? &wm_algorithm_auto : b->algorithms;
+}
+
+/* What one word of --algo (all, auto, NAME or BENCHMARK:NAME) means for a benchmark: how many algorithms, from *first
+ * on. */
+static int meant_algorithms(const struct wm_benchmark *b, const char *word, const struct wm_algorithm **first)
+{
+    const char *colon = strchr(word, ':'), *name = colon ? colon + 1 : word;
+    if (colon != NULL &&
+        (strlen(b->name) != (size_t)(colon - word) || strncmp(word, b->name, (size_t)(colon - word)) != 0))
+        return 0;
+    if (strcmp(name, "all") == 0) {
+        *first = b->algorithms;
+        return count_algorithms(b);
+    }
+    *first = strcmp(name, "auto") == 0 ? automatic(b) : wm_benchmark_algorithm(b, name);
+    return *first != NULL;
+}
+
+static bool is_listed(const struct wm_algorithm *algo, const struct wm_algorithm *const *list, int n)
+{
+    int k = 0;
+    while (k < n && list[k] != algo)
+        k++;
+    return k < n;
+}
+
+static bool says_auto(const char *word)
+{
+    const char *colon = strchr(word, ':');
+    return strcmp(colon ? colon + 1 : word, "auto") == 0;
 }
 
 static int add_algorithms(struct maker *m, const struct wm_benchmark *b, const char *word,
@@ -201,10 +229,12 @@ static int add_algorithms(struct maker *m, const struct wm_benchmark *b, const c
     const struct wm_algorithm *first = NULL;
     int meant = meant_algorithms(b, word, &first);
     for (int i = 0; i < meant; i++) {
-        for (int k = 0; k < *n; k++)
-            if (list[k] == &first[i])
-                return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo: %s names %s of %s a second time", word, first[i].name,
-                               b->name);
+        bool twice = is_listed(&first[i], list, *n);
+        if (twice && says_auto(word) && first != &wm_algorithm_auto)
+            continue; /* all,auto: here auto is the only one */
+        if (twice)
+            return wm_fail(m->err, WM_EUSAGE, "", 0, "--algo: %s names %s of %s a second time", word, first[i].name,
+                           b->name);
         list[(*n)++] = &first[i];
     }
     return WM_OK;
@@ -247,8 +277,9 @@ static int check_algorithms(struct maker *m)
     char hint[128];
     int n = 0;
     for (int k = 0; k < m->n_bench; k++)
-        for (const struct wm_algorithm *a = m->bench[k]->algorithms; a->name != NULL && n < 255; a++)
+        for (const struct wm_algorithm *a = m->bench[k]->algorithms; a->name != NULL && n < 254; a++)
             names[n++] = a->name;
+    names[n] = wm_algorithm_auto.name;
     for (int i = 0; i < m->conf->algos.n; i++) {
         const char *word = m->conf->algos.value[i];
         int k = 0;
@@ -542,7 +573,36 @@ int wm_plan_members(const struct wm_plan *plan, const struct wm_arm_spec *spec, 
     return n;
 }
 
+const struct wm_algorithm *wm_plan_candidates(const struct wm_arm_spec *spec, int *n)
+{
+    *n = spec->algo == &wm_algorithm_auto ? count_algorithms(spec->bench) : 1;
+    return *n > 1 ? spec->bench->algorithms : spec->algo;
+}
+
+/* Cells' numbers stay below the bits of candidates. */
+enum { CANDIDATE_SHIFT = 26 };
+
+uint32_t wm_plan_tuning_number(uint32_t cell, int candidate)
+{
+    return (uint32_t)(candidate + 1) << CANDIDATE_SHIFT | cell;
+}
+
+bool wm_plan_tuning(uint32_t number, uint32_t *cell, int *candidate)
+{
+    *cell = number & ((1u << CANDIDATE_SHIFT) - 1);
+    *candidate = (int)(number >> CANDIDATE_SHIFT) - 1;
+    return *candidate >= 0 && *candidate < MAX_ALGORITHMS;
+}
+
 uint64_t wm_plan_time_ns(const struct wm_plan *plan)
 {
-    return (uint64_t)plan->n_cells * plan->conf->cell_time_ns;
+    uint64_t shares = 0; /* of a cell's time */
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        const struct wm_sweep *sweep = &plan->sweep[i];
+        for (int k = 0, tried; k < sweep->n_sizes * sweep->n_arms; k++) {
+            wm_plan_candidates(&sweep->arm[k % sweep->n_arms], &tried);
+            shares += sweep->cell[k].planned ? WM_TUNING_SHARE + (tried > 1 ? (uint64_t)tried : 0) : 0;
+        }
+    }
+    return shares * plan->conf->cell_time_ns / WM_TUNING_SHARE;
 }

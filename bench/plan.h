@@ -36,6 +36,14 @@ struct wm_arm_spec {
 };
 #define WM_ROOT_ROTATE (-1)
 
+/* --algo auto: before each cell, the row's algorithms are measured shortly against each other and one is chosen
+ * (bench/tune.h). An arm of the plan with it cannot be built; the arm that is measured has the chosen one. */
+extern const struct wm_algorithm wm_algorithm_auto;
+enum { WM_TUNING_SHARE = 10 }; /* of --cell-time each candidate has a tenth */
+
+/** The algorithms among which an arm's is: the row's for auto, the arm's own else. @param n  out: how many */
+const struct wm_algorithm *wm_plan_candidates(const struct wm_arm_spec *spec, int *n);
+
 struct wm_cell {
     bool planned; /* false: this size rounds to 0 or to the size before */
     size_t bytes; /* rounded by the row's rule */
@@ -92,6 +100,10 @@ void wm_plan_free(struct wm_plan *plan);
 /** Sweep and position of a cell number; false when there is none. */
 bool wm_plan_cell(const struct wm_plan *plan, uint32_t number, const struct wm_sweep **sweep, int *size, int *arm);
 
+/** The number by which the watch knows a candidate that is tried for a cell; and back: false for a number of a cell. */
+uint32_t wm_plan_tuning_number(uint32_t cell, int candidate);
+bool wm_plan_tuning(uint32_t number, uint32_t *cell, int *candidate);
+
 /** Identity of a cell: id, names, sizes, ranks, placement, settings; status not_run. Nothing measured. */
 void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int size, int arm,
                       struct wm_result_cell *out);
@@ -110,8 +122,8 @@ struct wm_plan_need {
 };
 int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err);
 
-/** Longest time: what the cells may take by --cell-time, in nanoseconds (a slow network takes longer: 12 operations
- * each). */
+/** Longest time: what the cells may take by --cell-time, in nanoseconds, and what is tried for auto before them (a slow
+ * network takes longer: 12 operations each). */
 uint64_t wm_plan_time_ns(const struct wm_plan *plan);
 
 #endif

@@ -8,6 +8,7 @@
 #include "bench/limit.h"
 #include "bench/ratios.h"
 #include "bench/record.h"
+#include "bench/tune.h"
 #include "src/core/units.h"
 #include "src/topo/node.h"
 
@@ -149,6 +150,16 @@ static int open_part(struct run *run, struct wm_err *err)
 
 /* ---- one comparison ---- */
 
+/* What is still to be measured over an endpoint that is lost is not. */
+static void settle_lost(struct wm_arm *arm)
+{
+    const struct wm_endpoint *e = arm->endpoint;
+    if (arm->status != WM_ARM_LIVE || e->lost == WM_OK)
+        return;
+    arm->status = e->lost == WM_EUNSUP || e->lost == WM_EABSENT ? WM_SKIPPED : WM_NOT_RUN;
+    snprintf(arm->reason, sizeof(arm->reason), "%s", e->lost_reason);
+}
+
 static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, int a, struct wm_arm *arm)
 {
     *arm = (struct wm_arm){
@@ -157,13 +168,9 @@ static void begin_arm(struct run *run, const struct wm_sweep *sweep, int size, i
         .endpoint = &run->endpoint[sweep->arm[a].transport],
         .status = WM_ARM_LIVE,
     };
-    if (!arm->cell->planned) {
+    if (!arm->cell->planned)
         arm->status = WM_NOT_RUN;
-    } else if (arm->endpoint->lost != WM_OK) {
-        bool absent = arm->endpoint->lost == WM_EUNSUP || arm->endpoint->lost == WM_EABSENT;
-        arm->status = absent ? WM_SKIPPED : WM_NOT_RUN;
-        snprintf(arm->reason, sizeof(arm->reason), "%s", arm->endpoint->lost_reason);
-    }
+    settle_lost(arm);
 }
 
 /* A window both ways and its acknowledgements at once, and what a large group keeps open anyway. */
@@ -280,6 +287,8 @@ static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, 
         wm_plan_identity(run->plan, sweep, size, a, cell);
         if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK) {
             wm_limits_cell(&run->limits, arm, run->bench.buf, cell);
+            if (arm->spec->algo != sweep->arm[a].algo)
+                snprintf(cell->algo_chosen, sizeof(cell->algo_chosen), "%s", arm->spec->algo->name);
             require_proof(run, &sweep->cell[size * sweep->n_arms + a], extra, cell);
             sink->cell(sink->arg, cell, sweep, a, ratio, &run->failed);
         }
@@ -310,7 +319,8 @@ static int record_arms(struct run *run, struct wm_comparison *c, const struct wm
 /* What a sweep keeps over its sizes. */
 struct keeping {
     struct wm_arm *arm;
-    struct wm_ratios ratios; /* rank 0 */
+    struct wm_tuning *tuning; /* by arm */
+    struct wm_ratios ratios;  /* rank 0 */
 };
 
 static void look_at_the_clock(struct run *run)
@@ -330,6 +340,51 @@ static void write_comparison(struct run *run, struct keeping *keep, bool whole)
     fail_alone(run, "the result could not be written");
 }
 
+/* Rank 0 alone: of one arm. Its identity at any size is that of all but for the bytes. */
+static void write_choice(struct run *run, const struct wm_sweep *sweep, int a, const struct wm_tuning *t, bool whole)
+{
+    char of[sizeof(((struct wm_result_cell *)0)->id)], label[WM_ARM_LABEL_BYTES];
+    struct wm_result_cell *cell = malloc(sizeof(*cell));
+    if (cell == NULL) {
+        wm_fail(&run->failed, WM_ENOMEM, "malloc", 0, "a cell");
+        return;
+    }
+    wm_plan_identity(run->plan, sweep, 0, a, cell);
+    const char *bytes = strstr(cell->id, " bytes="), *after = bytes + 1 + strcspn(bytes + 1, " ");
+    snprintf(of, sizeof(of), "%.*s%s", (int)(bytes - cell->id), cell->id, after);
+    struct wm_result_choice choice = {
+        .of = of,
+        .bench = cell->bench,
+        .transport = cell->transport,
+        .label = wm_plan_arm_label(run->plan, sweep, a, label, sizeof(label)),
+        .point = t->point,
+        .n_points = t->n_points,
+        .left_out = t->left_out,
+        .n_left_out = t->n_left_out,
+    };
+    run->is->sink->choice(run->is->sink->arg, &choice, whole, &run->failed);
+    free(cell);
+}
+
+static void write_choices(struct run *run, const struct wm_sweep *sweep, const struct keeping *keep, bool whole)
+{
+    for (int a = 0; run->world->rank == 0 && a < sweep->n_arms && run->failed.code == WM_OK; a++)
+        if (keep->tuning[a].n_points > 0)
+            write_choice(run, sweep, a, &keep->tuning[a], whole);
+    fail_alone(run, "the result could not be written");
+}
+
+/* Every arm that says auto gets its algorithm, one after the other. */
+static int tune(const struct wm_comparison *c, struct keeping *keep, struct wm_err *err)
+{
+    for (int a = 0; a < c->n_arms && err->code == WM_OK; a++) {
+        wm_tune(&keep->tuning[a], c, &c->arm[a], err);
+        for (int i = 0; i < c->n_arms; i++)
+            settle_lost(&c->arm[i]);
+    }
+    return err->code;
+}
+
 static int compare_members(struct run *run, const struct wm_sweep *sweep, int size, struct keeping *keep,
                            struct wm_err *err)
 {
@@ -343,13 +398,15 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
         .first_number = run->number,
         .random = &run->random,
     };
-    if (wm_compare(&c, err) != WM_OK)
+    if (tune(&c, keep, err) != WM_OK || wm_compare(&c, err) != WM_OK)
         return err->code;
     wm_watch_phase(run->is->watch, WM_PHASE_RECORD, run->number);
     if (run->world->rank == 0)
         wm_ratios_keep(&keep->ratios, keep->arm, (uint64_t)run->plan->conf->seed);
-    if (record_arms(run, &c, sweep, size, keep->ratios.of_size, err) == WM_OK)
+    if (record_arms(run, &c, sweep, size, keep->ratios.of_size, err) == WM_OK) {
         write_comparison(run, keep, false);
+        write_choices(run, sweep, keep, false);
+    }
     return err->code;
 }
 
@@ -375,8 +432,12 @@ static int one_size(struct run *run, const struct wm_sweep *sweep, int size, str
 static int open_keeping(const struct run *run, const struct wm_sweep *sweep, struct keeping *keep, struct wm_err *err)
 {
     keep->arm = calloc((size_t)sweep->n_arms, sizeof(*keep->arm));
-    if (keep->arm == NULL)
+    keep->tuning = calloc((size_t)sweep->n_arms, sizeof(*keep->tuning));
+    if (keep->arm == NULL || keep->tuning == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "%d arms of %s", sweep->n_arms, sweep->bench->name);
+    for (int a = 0; a < sweep->n_arms; a++)
+        if (wm_tuning_open(&keep->tuning[a], &sweep->arm[a], sweep->n_sizes, err) != WM_OK)
+            return err->code;
     return run->world->rank == 0 ? wm_ratios_open(&keep->ratios, sweep, err) : WM_OK;
 }
 
@@ -387,8 +448,13 @@ static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_er
     if (wm_world_agree(run->world, WM_SPIN, err) == WM_OK)
         for (int s = 0; s < sweep->n_sizes && err->code == WM_OK && !run->stop; s++)
             one_size(run, sweep, s, &keep, err);
-    if (err->code == WM_OK)
+    if (err->code == WM_OK) {
+        write_choices(run, sweep, &keep, true);
         write_comparison(run, &keep, true);
+    }
+    for (int a = 0; keep.tuning != NULL && a < sweep->n_arms; a++)
+        wm_tuning_close(&keep.tuning[a]);
+    free(keep.tuning);
     wm_ratios_close(&keep.ratios);
     free(keep.arm);
     return err->code;

@@ -15,6 +15,8 @@ struct wm_sink {
                 const struct wm_ratio_point *ratio, struct wm_err *err);
     /* whole: its sweep has ended; before, after each size, it holds the sizes so far. */
     int (*comparison)(void *arg, const struct wm_result_comparison *comparison, bool whole, struct wm_err *err);
+    /* What auto chose for an arm: after each size all sizes so far, and once more, whole, when its sweep has ended. */
+    int (*choice)(void *arg, const struct wm_result_choice *choice, bool whole, struct wm_err *err);
     /* Before the first cell of a transport: what is wrong with the cards that it uses. */
     void (*warning)(void *arg, const char *sentence);
     void *arg;

@@ -478,6 +478,8 @@ static void note_settings(const struct wm_table *t, const struct wm_result_cell 
 static void put_notes(const struct wm_table *t, const struct wm_result_cell *cell)
 {
     struct notes notes = { .to = t->to };
+    if (cell->algo_chosen[0] != '\0')
+        note(&notes, "%s", cell->algo_chosen);
     if (cell->time_ns.converged == 0)
         note(&notes, "not converged");
     if (strcmp(cell->evidence.verdict, "contradicted") == 0)
@@ -606,6 +608,45 @@ void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *
     if (!comparison->interleaved) {
         fputs("not interleaved: ", t->to);
         put_clean(t->to, comparison->not_interleaved_reason ? comparison->not_interleaved_reason : "no reason given");
+        fputc('\n', t->to);
+    }
+    fflush(t->to);
+}
+
+/* "native up to 4 KiB, ring from 8 KiB to 64 KiB, tree from 128 KiB" */
+static void put_chosen(FILE *to, const struct wm_result_choice *c)
+{
+    char low[WM_TEXT_BYTES], high[WM_TEXT_BYTES];
+    for (int k = wm_result_choice_next(c, 0); k < c->n_points;) {
+        int next = wm_result_choice_next(c, k + 1);
+        wm_format_bytes(low, (uint64_t)c->point[k].bytes);
+        wm_format_bytes(high, (uint64_t)c->point[next - 1].bytes);
+        fprintf(to, "%s%s", k == 0 ? "" : ", ", c->point[k].algo);
+        if (k == 0 && next == c->n_points)
+            fputs(c->n_points > 1 ? " at every size" : "", to);
+        else if (k == 0)
+            fprintf(to, " up to %s", high);
+        else if (next == c->n_points)
+            fprintf(to, " from %s", low);
+        else
+            fprintf(to, next > k + 1 ? " from %s to %s" : " at %s", low, high);
+        k = next;
+    }
+}
+
+void wm_table_choice(struct wm_table *t, const struct wm_result_choice *choice)
+{
+    end_block(t);
+    if (choice->label[0] != '\0')
+        put_clean(t->to, choice->label);
+    if (strstr(choice->label, "algo=auto") == NULL)
+        fputs(choice->label[0] != '\0' ? " auto" : "auto", t->to);
+    fputs(": ", t->to);
+    put_chosen(t->to, choice);
+    fputc('\n', t->to);
+    for (int i = 0; i < choice->n_left_out; i++) {
+        fprintf(t->to, "  %s left out: ", choice->left_out[i].algo);
+        put_clean(t->to, choice->left_out[i].reason);
         fputc('\n', t->to);
     }
     fflush(t->to);

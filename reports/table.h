@@ -40,6 +40,9 @@ void wm_table_cell(struct wm_table *t, const struct wm_result_cell *cell, const 
 /** What the comparison whose cells stand above came to: a line for each arm after the baseline. */
 void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *comparison);
 
+/** What auto chose for the cells above: "auto: native up to 4 KiB, ring from 8 KiB". */
+void wm_table_choice(struct wm_table *t, const struct wm_result_choice *choice);
+
 /** Flushes and frees; NULL is allowed. */
 void wm_table_end(struct wm_table *t);
 

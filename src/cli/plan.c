@@ -12,6 +12,17 @@ static void options(FILE *to, enum wm_option_format format)
     wm_options_print(to, &group, 1, format);
 }
 
+/* Among which algorithms auto chooses. */
+static void print_candidates(const struct wm_arm_spec *spec)
+{
+    int n;
+    const struct wm_algorithm *algo = wm_plan_candidates(spec, &n);
+    for (int i = 0; n > 1 && i < n; i++)
+        printf("%s%s", i == 0 ? "  (tries " : i + 1 < n ? ", " : " and ", algo[i].name);
+    if (n > 1)
+        printf(" before each cell)");
+}
+
 static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep)
 {
     char first[WM_TEXT_BYTES] = "-", last[WM_TEXT_BYTES] = "-", label[256];
@@ -28,6 +39,7 @@ static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep
         if (cells == 1)
             memcpy(last, first, sizeof(last));
         printf("%-15s %5d  %8s  %8s  %s", sweep->bench->name, cells, first, last, sweep->arm[a].algo->name);
+        print_candidates(&sweep->arm[a]);
         if (sweep->n_arms > 1)
             printf("  %s", wm_plan_arm_label(plan, sweep, a, label, sizeof(label)));
         if (sweep->arm[a].round_number > 0)

@@ -150,18 +150,39 @@ static void take_warning(void *arg, const char *sentence)
     print_warning(sentence);
 }
 
+static int take_choice(void *arg, const struct wm_result_choice *choice, bool whole, struct wm_err *err)
+{
+    struct session *s = arg;
+    if (whole && s->table != NULL)
+        wm_table_choice(s->table, choice);
+    if (whole)
+        return WM_OK;
+    json_t *object = wm_result_choice_to_json(choice);
+    if (object == NULL)
+        return wm_fail(err, WM_ENOMEM, "json_object", 0, "choice for %s", choice->bench);
+    wm_journal_choice(s->journal, object, err);
+    json_decref(object);
+    return err->code;
+}
+
 /* ---- what the watch asks ---- */
 
 static const char *cell_name(void *arg, uint32_t number)
 {
     struct session *s = arg;
     static _Thread_local struct wm_result_cell cell;
+    static _Thread_local char text[sizeof(cell.id) + 64];
     const struct wm_sweep *sweep;
-    int size, arm;
+    int size, arm, candidate, n;
+    bool tuning = wm_plan_tuning(number, &number, &candidate);
     if (!wm_plan_cell(&s->plan, number, &sweep, &size, &arm))
         return NULL;
     wm_plan_identity(&s->plan, sweep, size, arm, &cell);
-    return cell.id;
+    if (!tuning)
+        return cell.id;
+    const struct wm_algorithm *tried = wm_plan_candidates(&sweep->arm[arm], &n);
+    snprintf(text, sizeof(text), "%s, where %s was tried", cell.id, candidate < n ? tried[candidate].name : "?");
+    return text;
 }
 
 /* The cells under way when a deadline ended the run; what of them is in the journal already counts, the last line wins.
@@ -323,7 +344,9 @@ static int open_outputs(struct session *s, int argc, char **argv, struct wm_err 
 
 static int measure(struct session *s, const char **stopped, struct wm_err *err)
 {
-    struct wm_sink sink = { .cell = take_cell, .comparison = take_comparison, .warning = take_warning, .arg = s };
+    struct wm_sink sink = {
+        .cell = take_cell, .comparison = take_comparison, .choice = take_choice, .warning = take_warning, .arg = s
+    };
     struct wm_run_request request = {
         .world = s->world,
         .watch = s->watch,

@@ -24,6 +24,7 @@ const struct wm_field wm_fields[] = {
     { NULL, "hosts", WM_FIELD_INT, NEEDED, AT(hosts) },
     { NULL, "placement", WM_FIELD_TEXT, IDENTITY, AT(placement) },
     { NULL, "algo", WM_FIELD_TEXT, IDENTITY, AT(algo) },
+    { NULL, "algo_chosen", WM_FIELD_TEXT, 0, AT(algo_chosen) },
     { NULL, "dtype", WM_FIELD_TEXT, IDENTITY, AT(dtype) },
     { NULL, "op", WM_FIELD_TEXT, IDENTITY, AT(op) },
     { NULL, "settings", WM_FIELD_SETTINGS, IDENTITY, AT(settings) },

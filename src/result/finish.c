@@ -24,6 +24,8 @@ struct journal_index {
     json_t *ids;         /* id -> index in cells */
     struct places cells; /* in the order in which ids first appear */
     struct places comparisons;
+    json_t *chosen; /* what a choice is of -> index in choices */
+    struct places choices;
     off_t so_far;               /* of the comparison that has not ended, as far as it came; 0 = none */
     size_t counts[WM_STATUSES]; /* WM_NOT_RUN: also those that never ended */
     bool cut;                   /* the last line is incomplete and left out */
@@ -50,8 +52,10 @@ static void index_free(struct journal_index *index)
     json_decref(index->head);
     json_decref(index->unavailable);
     json_decref(index->ids);
+    json_decref(index->chosen);
     free(index->cells.at);
     free(index->comparisons.at);
+    free(index->choices.at);
 }
 
 /* ---- first reading ---- */
@@ -113,6 +117,22 @@ static int end_comparison(struct journal_index *index, off_t at, struct wm_err *
     return places_add(&index->comparisons, at, err);
 }
 
+/* Each holds all sizes so far: the last counts. */
+static int take_choice(struct journal_index *index, const json_t *choice, struct wm_err *err)
+{
+    const char *of = json_string_value(json_object_get(choice, "of"));
+    const json_t *known = json_object_get(index->chosen, of == NULL ? "" : of);
+    if (of == NULL)
+        return not_a_journal(index, "choice: of is missing", err);
+    if (known != NULL) {
+        index->choices.at[json_integer_value(known)] = index->in.at;
+        return WM_OK;
+    }
+    if (json_object_set_new(index->chosen, of, json_integer((json_int_t)index->choices.n)) != 0)
+        return wm_fail(err, WM_ENOMEM, "json_object_set", 0, "choices of %s", index->in.path);
+    return places_add(&index->choices, index->in.at, err);
+}
+
 static int take_line(struct journal_index *index, json_t *line, struct wm_err *err)
 {
     const char *kind = json_object_iter_key(json_object_iter(line));
@@ -127,6 +147,8 @@ static int take_line(struct journal_index *index, json_t *line, struct wm_err *e
         return take_cell(index, value, kind[0] == 'c', err);
     if (strcmp(kind, "comparison") == 0)
         return end_comparison(index, index->in.at, err);
+    if (strcmp(kind, "choice") == 0)
+        return take_choice(index, value, err);
     if (strcmp(kind, "comparison_so_far") != 0)
         return not_a_journal(index, "unknown kind", err);
     index->so_far = index->in.at;
@@ -152,6 +174,7 @@ static int index_read(struct journal_index *index, const char *journal, struct w
     bool more = true;
     int rc = wm_lines_open(&index->in, journal, err);
     index->ids = json_object();
+    index->chosen = json_object();
     while (rc == WM_OK && !index->cut) {
         rc = wm_lines_next(&index->in, &more, err);
         if (rc != WM_OK || !more)
@@ -290,6 +313,8 @@ static int put_document(FILE *to, void *arg, struct wm_err *err)
         rc = put_places(to, "cells", index, &index->cells, err);
     if (rc == WM_OK)
         rc = put_places(to, "comparisons", index, &index->comparisons, err);
+    if (rc == WM_OK && index->choices.n > 0)
+        rc = put_places(to, "choices", index, &index->choices, err);
     return rc == WM_OK ? put_foot(to, index, err) : rc;
 }
 

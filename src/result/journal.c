@@ -164,6 +164,11 @@ int wm_journal_comparison_so_far(struct wm_journal *j, const json_t *comparison,
     return append_json(j, "comparison_so_far", json_deep_copy(comparison), err);
 }
 
+int wm_journal_choice(struct wm_journal *j, const json_t *choice, struct wm_err *err)
+{
+    return append_json(j, "choice", json_deep_copy(choice), err);
+}
+
 void wm_journal_seal(struct wm_journal *j)
 {
     pthread_mutex_lock(&j->lock);

@@ -41,6 +41,7 @@ struct wm_result_cell {
     int ranks, hosts;
     char placement[16]; /* same-host, cross-host, mixed */
     char algo[32], dtype[16], op[8];
+    char algo_chosen[32]; /* what auto came to */
     struct wm_setting settings[24];
     int n_settings;
     bool simulated;
@@ -122,11 +123,36 @@ struct wm_result_comparison {
 };
 json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c);
 
+/* What --algo auto chose for the cells that differ in their size alone. */
+struct wm_choice_point {
+    int64_t bytes;
+    const char *algo, *runner_up;      /* runner_up NULL: no other could run */
+    double ratio, ci95_low, ci95_high; /* time(algo) / time(runner_up), before the cell was measured */
+};
+struct wm_left_out {
+    int64_t bytes; /* of the first cell that it could not run */
+    const char *algo;
+    char reason[512];
+};
+struct wm_result_choice {
+    const char *of; /* the cells' id without its bytes */
+    const char *bench, *transport;
+    const char *label;                   /* of the arm; "" where nothing was compared. For reports alone */
+    const struct wm_choice_point *point; /* by size, ascending */
+    int n_points;
+    const struct wm_left_out *left_out;
+    int n_left_out;
+};
+json_t *wm_result_choice_to_json(const struct wm_result_choice *c);
+/** The first point at or after k whose algorithm is not that of the one before; n_points: none. */
+int wm_result_choice_next(const struct wm_result_choice *c, int k);
+
 /**
  * The journal: JSON lines, each flushed to the kernel when written and synced at most once a second, so that a killed
  * run loses no finished cell. First line {"head": {...}}, then {"planned": {stub}} for each planned cell (its identity
  * only), then {"cell": ...}, {"comparison": ...} as they end; before the latter, after each size, {"comparison_so_far":
- * ...}, of which the last counts where the run ended before the comparison did. It stands beside the output:
+ * ...}, of which the last counts where the run ended before the comparison did; {"choice": ...} after each size that
+ * auto chose for, of which the last with the same `of` counts. It stands beside the output:
  * OUTPUT.journal. head holds the document's top level up to `topology`: schema, tool, run, world, environment; and
  * `unavailable`, a list of {name, reason}, which goes to the document's coverage.
  */
@@ -139,6 +165,7 @@ int wm_journal_plan(struct wm_journal *j, const struct wm_result_cell *stub, str
 int wm_journal_cell(struct wm_journal *j, const struct wm_result_cell *cell, struct wm_err *err); /* thread-safe */
 int wm_journal_comparison(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
 int wm_journal_comparison_so_far(struct wm_journal *j, const json_t *comparison, struct wm_err *err);
+int wm_journal_choice(struct wm_journal *j, const json_t *choice, struct wm_err *err);
 /** From any thread: no line is written after this returns; later writes return WM_EIO quietly ("the run is ending"). */
 void wm_journal_seal(struct wm_journal *j);
 void wm_journal_close(struct wm_journal *j); /* the file stays */

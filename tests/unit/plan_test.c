@@ -73,6 +73,9 @@ static void test_counts(void)
         { "allreduce alltoall --algo ring,pairwise --bytes 64", 2, 1, 2, 2 },
         { "allreduce alltoall --algo allreduce:ring --bytes 64", 2, 1, 2, 2 },
         { "allreduce alltoall --algo allreduce:all --bytes 64", 2, 1, 2, 5 },
+        { "allreduce alltoall latency barrier --algo auto --bytes 64", 2, 1, 4, 4 },
+        { "allreduce latency --algo all,auto --bytes 64", 2, 1, 2, 5 + 1 }, /* latency has nothing to choose */
+        { "allreduce alltoall --algo native,allreduce:auto --bytes 64", 2, 1, 2, 2 + 1 },
         { "latency --transport sim --sim-fault-rank 1 --bytes 8", 2, 1, 1, 1 },
         { "latency --transport mpi,null --bytes 8", 2, 1, 1, 2 },
         { "broadcast --root 0,1,rotate --bytes 8", 2, 1, 1, 3 },
@@ -120,6 +123,9 @@ static void test_refusals(void)
         { "allreduce --algo ring,allreduce:ring", 2, WM_EUSAGE,
           "--algo: allreduce:ring names ring of allreduce a second time" },
         { "allreduce --algo ring,ring", 2, WM_EUSAGE, "--algo: ring is named twice" },
+        { "allreduce --algo auot", 2, WM_EUSAGE, "no benchmark of this run has it (did you mean auto?)" },
+        { "allreduce --algo auto,allreduce:auto", 2, WM_EUSAGE,
+          "allreduce:auto names auto of allreduce a second time" },
         { "latency --algo all,all", 2, WM_EUSAGE, "--algo: all is named twice" },
         { "latency --algo allreduce:all", 2, WM_EUSAGE, "--algo allreduce:all: no benchmark of this run has it" },
         { "latency --transport sim --sim-fault-rank 2", 2, WM_EUSAGE, "--sim-fault-rank 2: there are 2 ranks, 0 to 1" },
@@ -172,6 +178,12 @@ static void test_identities(void)
     check_id(4, 2, "latency --bytes 8", 0, 0,
              "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=2 "
              "placement=cross-host");
+    check_id(4, 2, "allreduce --bytes 64 --algo auto", 0, 0,
+             "bench=allreduce transport=mpi path=host mem=host bytes=64 dtype=float op=sum algo=auto ranks=4 hosts=2 "
+             "placement=mixed");
+    check_id(2, 1, "latency --bytes 8 --algo auto", 0, 0,
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=1 "
+             "placement=same-host");
     check_id(4, 2, "allreduce --bytes 64 --op max --in-place --sync none --algo ring", 0, 0,
              "bench=allreduce transport=mpi path=host mem=host bytes=64 dtype=float op=max algo=ring ranks=4 hosts=2 "
              "placement=mixed in-place=on sync=none");
@@ -261,8 +273,77 @@ static void test_needs(void)
     drop(&m);
 }
 
+/* auto needs what the largest of its candidates does. */
+static void test_auto_needs_the_largest(void)
+{
+    struct made all, chosen, native;
+    struct wm_plan_need of_all, of_auto, of_native;
+    CHECK(make(&all, 4, 1, "allreduce --bytes 1M --algo all") == WM_OK);
+    CHECK(make(&chosen, 4, 1, "allreduce --bytes 1M --algo auto") == WM_OK);
+    CHECK(make(&native, 4, 1, "allreduce --bytes 1M") == WM_OK);
+    CHECK_INT(wm_plan_need(&all.plan, 1, &of_all, &all.err), WM_OK);
+    CHECK_INT(wm_plan_need(&chosen.plan, 1, &of_auto, &chosen.err), WM_OK);
+    CHECK_INT(wm_plan_need(&native.plan, 1, &of_native, &native.err), WM_OK);
+    for (int a = 0; a < WM_AREAS; a++)
+        CHECK_INT(of_auto.area_bytes[a], of_all.area_bytes[a]);
+    CHECK(of_auto.area_bytes[WM_WORK] > of_native.area_bytes[WM_WORK]);
+    drop(&all);
+    drop(&chosen);
+    drop(&native);
+}
+
+/* ---- time ---- */
+
+static void test_time(void)
+{
+    static const struct {
+        const char *line;
+        uint64_t ms;
+    } rows[] = {
+        { "allreduce --bytes 64,128 --cell-time 100ms", 200 },
+        { "allreduce --bytes 64,128 --cell-time 100ms --algo auto", 200 + 2 * 4 * 10 },
+        { "allreduce --bytes 64 --cell-time 100ms --algo all,auto", 500 + 4 * 10 },
+        { "latency --bytes 8 --cell-time 100ms --algo auto", 100 },
+        { "alltoall --bytes 1,8 --cell-time 100ms", 100 }, /* 1 is not planned */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        CHECK(make(&m, 2, 1, rows[i].line) == WM_OK);
+        if (!CHECK_INT(wm_plan_time_ns(&m.plan), rows[i].ms * 1000000))
+            printf("  in: %s\n", rows[i].line);
+        drop(&m);
+    }
+}
+
+/* ---- candidates ---- */
+
+static void test_candidates(void)
+{
+    struct made m;
+    int n, candidate;
+    uint32_t cell;
+    CHECK(make(&m, 2, 1, "allreduce --bytes 8 --algo ring,auto") == WM_OK);
+    CHECK_TEXT(wm_plan_candidates(&m.plan.sweep[0].arm[0], &n)->name, "ring");
+    CHECK_INT(n, 1);
+    CHECK_TEXT(wm_plan_candidates(&m.plan.sweep[0].arm[1], &n)->name, "native");
+    CHECK_INT(n, 4);
+    CHECK(!wm_plan_tuning(17, &cell, &candidate));
+    CHECK_INT(cell, 17);
+    CHECK(!wm_plan_tuning(UINT32_MAX, &cell, &candidate));
+    CHECK(wm_plan_tuning(wm_plan_tuning_number(17, 0), &cell, &candidate));
+    CHECK_INT(cell, 17);
+    CHECK_INT(candidate, 0);
+    CHECK(wm_plan_tuning(wm_plan_tuning_number(70000, 5), &cell, &candidate));
+    CHECK_INT(cell, 70000);
+    CHECK_INT(candidate, 5);
+    drop(&m);
+}
+
 int main(void)
 {
+    test_auto_needs_the_largest();
+    test_time();
+    test_candidates();
     test_counts();
     test_refusals();
     test_identities();

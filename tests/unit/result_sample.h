@@ -58,7 +58,8 @@ static inline void sample_full(struct wm_result_cell *c)
     sample_measured(c, "allreduce", 4096, 1920.123456789012);
     SET(c->provider, "tcp;ofi_rxm");
     SET(c->fabric, "tcp");
-    SET(c->algo, "ring");
+    SET(c->algo, "auto");
+    SET(c->algo_chosen, "ring");
     SET(c->dtype, "float");
     SET(c->op, "sum");
     SET(c->reason, "none \"at\" all\n");

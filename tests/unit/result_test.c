@@ -215,6 +215,50 @@ static void test_comparison(void)
     free(text);
 }
 
+static json_t *sample_choice(int n_points)
+{
+    static const struct wm_choice_point points[] = {
+        { 64, "native", NULL, NAN, NAN, NAN },       { 128, "native", "ring", 0.5, NAN, NAN },
+        { 256, "ring", "native", 0.75, 0.5, 0.875 }, { 512, "native", "ring", 0.25, 0.125, 0.5 },
+        { 1024, "native", "ring", 1.25, 1, 1.5 },
+    };
+    static const struct wm_left_out left_out[] = { { 64, "rabenseifner", "no form in place" } };
+    struct wm_result_choice c = { .of = "bench=allreduce transport=mpi algo=auto",
+                                  .bench = "allreduce",
+                                  .transport = "mpi",
+                                  .label = "",
+                                  .point = points,
+                                  .n_points = n_points,
+                                  .left_out = left_out,
+                                  .n_left_out = 1 };
+    CHECK_INT(wm_result_choice_next(&c, 0), 0);
+    CHECK_INT(wm_result_choice_next(&c, 1), n_points > 2 ? 2 : n_points);
+    CHECK_INT(wm_result_choice_next(&c, n_points), n_points);
+    return wm_result_choice_to_json(&c);
+}
+
+static void test_choice(void)
+{
+    char *text = dump(sample_choice(5));
+    CHECK_TEXT(text,
+               "{\"of\":\"bench=allreduce transport=mpi algo=auto\",\"bench\":\"allreduce\",\"transport\":\"mpi\","
+               "\"crossovers\":[{\"from_bytes\":64,\"algo\":\"native\"},"
+               "{\"from_bytes\":256,\"algo\":\"ring\",\"runner_up\":\"native\",\"ratio\":0.75,\"ci95_low\":0.5,"
+               "\"ci95_high\":0.875},"
+               "{\"from_bytes\":512,\"algo\":\"native\",\"runner_up\":\"ring\",\"ratio\":0.25,\"ci95_low\":0.125,"
+               "\"ci95_high\":0.5}],"
+               "\"points\":[{\"bytes\":64,\"algo\":\"native\"},"
+               "{\"bytes\":128,\"algo\":\"native\",\"runner_up\":\"ring\",\"ratio\":0.5},"
+               "{\"bytes\":256,\"algo\":\"ring\",\"runner_up\":\"native\",\"ratio\":0.75,\"ci95_low\":0.5,"
+               "\"ci95_high\":0.875},"
+               "{\"bytes\":512,\"algo\":\"native\",\"runner_up\":\"ring\",\"ratio\":0.25,\"ci95_low\":0.125,"
+               "\"ci95_high\":0.5},"
+               "{\"bytes\":1024,\"algo\":\"native\",\"runner_up\":\"ring\",\"ratio\":1.25,\"ci95_low\":1.0,"
+               "\"ci95_high\":1.5}],"
+               "\"left_out\":[{\"algo\":\"rabenseifner\",\"from_bytes\":64,\"reason\":\"no form in place\"}]}");
+    free(text);
+}
+
 static void test_utc(void)
 {
     char text[32];
@@ -290,6 +334,11 @@ static char *make_document(size_t *bytes)
     json_t *comparison = sample_comparison();
     CHECK_INT(wm_journal_comparison(j, comparison, &err), WM_OK);
     json_decref(comparison);
+    for (int n = 1; n <= 5; n += 2) { /* the last one counts */
+        json_t *choice = sample_choice(n);
+        CHECK_INT(wm_journal_choice(j, choice, &err), WM_OK);
+        json_decref(choice);
+    }
     wm_journal_close(j);
     struct wm_ending ending = { .complete = false, .ended_by = "SIGTERM", .ended_utc = "2026-11-22T16:20:00Z" };
     bool cut = true;
@@ -418,7 +467,7 @@ static void test_not_documents(void)
         { "\"schema\": ", "\"scheme\": ", "doc.json:1: not a wiremark result: it names no schema" },
         { "\"status\":\"failed\"", "\"status\":\"fine\"", "doc.json:9: cell: status is not one of" },
         { "{\"id\":\"bench=bandwidth", "{\"id\":\"bench=bandwidth\" junk", "doc.json:9: not a wiremark result: " },
-        { "\"complete\": false", "\"complete\": perhaps", "doc.json:18: not a wiremark result: " },
+        { "\"complete\": false", "\"complete\": perhaps", "doc.json:21: not a wiremark result: " },
         { "\"tool\": {", "\"tool\": [", "doc.json:3: not a wiremark result: " },
         { "\"schema\": ", "\"cells\": 7, \"schema\": ", "" }, /* the later one counts: still a document */
     };
@@ -463,6 +512,7 @@ int main(void)
     test_hostile_text();
     test_wrong_cells();
     test_comparison();
+    test_choice();
     test_utc();
     test_document();
     test_other_layouts();

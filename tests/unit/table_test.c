@@ -176,6 +176,41 @@ static void test_arms(void)
     end(&p, "table-arms.txt");
 }
 
+/* What auto chose: in the notes of each row, and in one line below. */
+static void test_auto(void)
+{
+    struct printed p;
+    struct wm_result_cell c;
+    struct wm_choice_point points[] = {
+        { 4096, "native", NULL, NAN, NAN, NAN }, { 8192, "ring", NULL, NAN, NAN, NAN },
+        { 16384, "tree", NULL, NAN, NAN, NAN },  { 32768, "tree", NULL, NAN, NAN, NAN },
+        { 65536, "ring", NULL, NAN, NAN, NAN },
+    };
+    struct wm_left_out left_out[] = { { 4096, "chain", "no form\nin place" } };
+    struct wm_result_choice choice = { .label = "", .point = points, .n_points = 5 };
+    begin(&p, false);
+    for (int k = 0; k < 5; k++) {
+        fill_collective(&c, "allreduce", points[k].bytes, "auto");
+        SET(c.algo_chosen, points[k].algo);
+        wm_table_cell(p.table, &c, NULL);
+    }
+    wm_table_choice(p.table, &choice);
+    choice.n_points = 2;
+    choice.label = "transport=mpi";
+    wm_table_choice(p.table, &choice);
+    choice.n_points = 1;
+    choice.label = "transport=mpi algo=auto";
+    choice.left_out = left_out;
+    choice.n_left_out = 1;
+    wm_table_choice(p.table, &choice);
+    points[1].algo = "native";
+    choice.n_points = 2;
+    choice.label = "";
+    choice.n_left_out = 0;
+    wm_table_choice(p.table, &choice);
+    end(&p, "table-auto.txt");
+}
+
 /* What the arms vary stands in their column: neither in the first line nor in the notes. */
 static void test_arms_of_a_setting(void)
 {
@@ -280,6 +315,7 @@ int main(void)
     test_pairs();
     test_collectives();
     test_arms();
+    test_auto();
     test_arms_of_a_setting();
     test_limits();
     test_marks_and_color();
