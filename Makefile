@@ -72,9 +72,10 @@ endif
 # Files of optional components, left out where the component is not there; % stands for anything.
 FILES_LIBXML2   := src/topo/nccl
 FILES_LIBFABRIC := src/transport/ofi src/transport/ofi_%
-FILES_VERBS     := src/transport/verbs src/transport/verbs_%
+FILES_VERBS     := src/transport/verbs src/transport/verbs_% tests/unit/verbs_test
 absent  := $(foreach name,LIBXML2 LIBFABRIC VERBS,$(if $(filter -DHAVE_$(name),$(COMPONENT_CFLAGS)),,$(FILES_$(name))))
 OBJECTS := $(filter-out $(addprefix $(BUILD)/,$(addsuffix .o,$(absent))),$(OBJECTS))
+UNIT    := $(filter-out $(addprefix $(BUILD)/,$(absent)),$(UNIT))
 
 $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)

@@ -12,7 +12,7 @@ static const char *const mtu_names[] = { "auto", "256", "512", "1024", "2048", "
 static const struct wm_option verbs_options[] = {
     { .name = "nic-port",
       .arg = "N",
-      .help = "port of the device that transport verbs uses; 0 is the first active one",
+      .help = "port of the device that transport verbs uses; 0 is any active one",
       .type = WM_OPT_INT,
       .offset = offsetof(struct wm_verbs_conf, nic_port),
       .max = 255 },
@@ -82,6 +82,12 @@ static int verbs_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, st
     struct wm_region *region = calloc(1, sizeof(*region));
 
     (void)shared; /* large messages are written by the peer, too */
+    if (buf->bytes > e->port.device.max_mr_size) {
+        free(region);
+        return wm_fail(err, WM_EUNSUP, "", 0,
+                       "%s registers at most %llu bytes at once (max_mr_size), not %zu: lower --max-bytes",
+                       e->port.name, (unsigned long long)e->port.device.max_mr_size, buf->bytes);
+    }
     if (region == NULL)
         return wm_fail_errno(err, "calloc", "region of transport verbs");
     if (buf->bytes > 0) {
@@ -195,9 +201,11 @@ static void verbs_claim(struct wm_ep *ep, struct wm_claim *out)
 static int verbs_probe(const void *own, struct wm_err *err)
 {
     static const struct wm_verbs_conf any = { .gid_index = -1 };
+    const struct wm_verbs_conf *conf = own != NULL ? own : &any;
+    const struct wm_verbs_want want = { .nic_port = conf->nic_port, .gid_index = conf->gid_index };
     struct wm_verbs_port port;
 
-    if (wm_verbs_port_open(own != NULL ? own : &any, &port, err) != WM_OK)
+    if (wm_verbs_port_open(&want, &port, err) != WM_OK)
         return err->code;
     wm_verbs_port_close(&port);
     return WM_OK;

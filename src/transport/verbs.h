@@ -38,12 +38,21 @@ struct wm_verbs_port {
     bool ipv4;
 };
 
+/** Which port is wanted. */
+struct wm_verbs_want {
+    enum wm_fabric fabric;        /* UNKNOWN = any */
+    const char *nic;              /* "mlx5_0", "mlx5_0:2", "eth0"; NULL = any */
+    int64_t nic_port, gid_index;  /* as in the options: 0 and -1 = not said */
+    const struct wm_cpuset *cpus; /* that this rank may use; NULL = not known: no card is near */
+    int turn;                     /* the n-th rank of this host takes the n-th of equally good ports */
+};
+
 /**
- * Local: opens the first device with an active port that reliable connections can be made over, and chooses its
- * address.
- * @return WM_OK; WM_EABSENT with what is there
+ * Local: opens, of the active ports that are wanted and that reliable connections can be made over, the nearest, then
+ * the fastest, and chooses its address.
+ * @return WM_OK; WM_EABSENT with what was looked for and what is there; WM_EUSAGE: nic and nic_port contradict
  */
-int wm_verbs_port_open(const struct wm_verbs_conf *conf, struct wm_verbs_port *out, struct wm_err *err);
+int wm_verbs_port_open(const struct wm_verbs_want *want, struct wm_verbs_port *out, struct wm_err *err);
 void wm_verbs_port_close(struct wm_verbs_port *port);
 /** "IPv4 RoCE v2" */
 const char *wm_verbs_gid_text(enum wm_gid_type type, bool ipv4);

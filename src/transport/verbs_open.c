@@ -35,6 +35,8 @@ struct card {
 struct need {
     int peers;
     uint64_t receives, completions, queue_pairs, bytes;
+    uint64_t host_queue_pairs; /* of all ranks of this host that share the card */
+    int host_ranks;
 };
 
 static size_t eager_bytes(uint64_t receives)
@@ -88,27 +90,65 @@ int wm_verbs_fail_lock(struct wm_err *err, const char *call, size_t bytes, const
                          bytes, what, (unsigned long long)limit.rlim_cur);
 }
 
-/* The device's limits are all processes' together; what others hold is not known. */
+/* ---- What the card has ---- */
+
+/* What a rank takes of a card that it shares with others of its host. */
+struct share {
+    char name[48];
+    uint64_t queue_pairs;
+};
+
+static bool same_card(const char *a, const char *b) /* "mlx5_0:1" and "mlx5_0:2" are one */
+{
+    return strcspn(a, ":") == strcspn(b, ":") && strncmp(a, b, strcspn(a, ":")) == 0;
+}
+
+/* Collective: queue pairs of all ranks of this host on this rank's card. */
+static int sum_host(const struct wm_verbs_ep *e, struct need *need, struct wm_err *err)
+{
+    const struct wm_world *world = e->ep.world;
+    struct share mine = { .queue_pairs = need->queue_pairs }, *all = calloc((size_t)world->size, sizeof(*all));
+
+    memcpy(mine.name, e->port.name, sizeof(mine.name));
+    if (all == NULL)
+        wm_fail_errno(err, "calloc", "needs of %d ranks", world->size);
+    if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
+        wm_world_allgather(world, &mine, sizeof(mine), all, err) == WM_OK)
+        for (int rank = 0; rank < world->size; rank++)
+            if (world->places[rank].host_index == world->places[world->rank].host_index &&
+                same_card(all[rank].name, mine.name)) {
+                need->host_queue_pairs += all[rank].queue_pairs;
+                need->host_ranks++;
+            }
+    free(all);
+    return err->code;
+}
+
+/* What others than this run hold is not known. */
 static int check_device(const struct wm_verbs_ep *e, const struct need *need, struct wm_err *err)
 {
     const struct ibv_device_attr *d = &e->port.device;
     const struct {
-        uint64_t need;
-        int have;
+        uint64_t need, have;
         const char *what, *mend;
     } limits[] = {
-        { need->queue_pairs, d->max_qp, "queue pairs", "lower --qps or the number of ranks" },
-        { need->completions, d->max_cqe, "entries in a completion queue",
+        { need->host_queue_pairs, (uint64_t)d->max_qp, "queue pairs (max_qp)",
+          "lower --qps or the number of ranks a host" },
+        { need->completions, (uint64_t)d->max_cqe, "entries in a completion queue (max_cqe)",
           "lower --tx-depth, --qps or the number of ranks" },
-        { need->receives, d->max_srq_wr, "entries in a shared receive queue", "lower the number of ranks" },
-        { (uint64_t)e->conf.tx_depth + WM_VERBS_CONTROL, d->max_qp_wr, "entries in a send queue", "lower --tx-depth" },
+        { need->receives, (uint64_t)d->max_srq_wr, "entries in a shared receive queue (max_srq_wr)",
+          "lower the number of ranks" },
+        { (uint64_t)e->conf.tx_depth + WM_VERBS_CONTROL, (uint64_t)d->max_qp_wr, "entries in a send queue (max_qp_wr)",
+          "lower --tx-depth" },
+        { need->bytes, d->max_mr_size, "bytes in one memory region (max_mr_size)", "lower the number of ranks" },
     };
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++)
-        if (limits[i].need > (uint64_t)limits[i].have)
-            return wm_fail(err, WM_EABSENT, "", 0, "%d peers need %llu %s, and %s has %d: %s", need->peers,
-                           (unsigned long long)limits[i].need, limits[i].what, e->port.name, limits[i].have,
-                           limits[i].mend);
+        if (limits[i].need > limits[i].have)
+            return wm_fail(err, WM_EABSENT, "", 0, "%d peers%s need %llu %s, and %s has %llu: %s", need->peers,
+                           i == 0 && need->host_ranks > 1 ? ", for all ranks of this host," : "",
+                           (unsigned long long)limits[i].need, limits[i].what, e->port.name,
+                           (unsigned long long)limits[i].have, limits[i].mend);
     return check_lock(need, err);
 }
 
@@ -423,15 +463,25 @@ static int check_conf(const struct wm_verbs_ep *e, struct wm_err *err)
     return WM_OK;
 }
 
-static int open_local(struct wm_verbs_ep *e, const bool *peers, struct wm_err *err)
+/* Collective up to what all ranks of a host take of their card. */
+static int open_local(struct wm_verbs_ep *e, const struct wm_ep_conf *conf, const bool *peers, struct wm_err *err)
 {
-    const int ranks = e->ep.world->size;
-    struct need need = sum_up(&e->conf, count(peers, ranks), e->ep.slots);
+    const struct wm_world *world = conf->world;
+    const struct wm_place *place = &world->places[world->rank];
+    const struct wm_verbs_want want = { .fabric = conf->fabric,
+                                        .nic = conf->nic,
+                                        .nic_port = e->conf.nic_port,
+                                        .gid_index = e->conf.gid_index,
+                                        .cpus = &place->cpu_set,
+                                        .turn = place->local_rank };
+    struct need need = sum_up(&e->conf, count(peers, world->size), e->ep.slots);
 
-    if (wm_verbs_port_open(&e->conf, &e->port, err) != WM_OK || check_conf(e, err) != WM_OK ||
-        check_device(e, &need, err) != WM_OK || allocate(e, &need, err) != WM_OK || open_queues(e, &need, err) != WM_OK)
+    if (wm_verbs_port_open(&want, &e->port, err) == WM_OK)
+        check_conf(e, err);
+    if (sum_host(e, &need, err) != WM_OK || check_device(e, &need, err) != WM_OK || allocate(e, &need, err) != WM_OK ||
+        open_queues(e, &need, err) != WM_OK)
         return err->code;
-    for (int rank = 0, nth = 0; rank < ranks && err->code == WM_OK; rank++)
+    for (int rank = 0, nth = 0; rank < world->size && err->code == WM_OK; rank++)
         if (peers[rank])
             open_peer(e, rank, nth++, err);
     return err->code;
@@ -515,7 +565,7 @@ int wm_verbs_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_e
     int rc = find_peers(conf, &peers, err); /* fails on all ranks where one has no endpoint */
 
     if (rc == WM_OK) {
-        open_local(e, peers, err);
+        open_local(e, conf, peers, err);
         rc = wm_world_agree(conf->world, WM_SPIN, err);
     }
     if (rc == WM_OK)

@@ -243,13 +243,19 @@ static const char *what_to_look_at(enum ibv_wc_status status)
     case IBV_WC_RNR_RETRY_EXC_ERR:
         return "the peer's receive queue stayed empty: is its process stopped?";
     case IBV_WC_REM_ACCESS_ERR:
+        return "the peer's device refused it: its memory is not registered any more, or not for this";
     case IBV_WC_REM_INV_REQ_ERR:
+        return "the peer's device refused it: the request is longer than the receive or the reads that it takes";
     case IBV_WC_REM_OP_ERR:
-        return "the peer's device refused it: its memory or its connection is not there any more";
+        return "the peer's device refused it: it could not carry it out; look at the kernel's log there";
     case IBV_WC_LOC_PROT_ERR:
-    case IBV_WC_LOC_LEN_ERR:
     case IBV_WC_LOC_ACCESS_ERR:
         return "this device refused its own memory: look at the kernel's log for the mapping of its buffers";
+    case IBV_WC_LOC_LEN_ERR:
+        return "the message is longer than its receive, or than the port carries";
+    case IBV_WC_LOC_QP_OP_ERR:
+    case IBV_WC_LOC_EEC_OP_ERR:
+        return "this device refused the work request: look at the kernel's log for its queue pair";
     case IBV_WC_WR_FLUSH_ERR:
         return "the connection had failed before: look at what the peer says";
     default:

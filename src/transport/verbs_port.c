@@ -1,9 +1,12 @@
 /** Which device, port and address the verbs transport uses. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/topo/fabric.h"
 #include "src/transport/verbs.h"
@@ -83,19 +86,19 @@ static int fail_gid(const struct wm_verbs_port *p, const struct wm_topo_gid *gid
                    list[0] != '\0' ? list : "none");
 }
 
-static int choose_gid(const struct wm_verbs_conf *conf, struct wm_verbs_port *p, struct wm_err *err)
+static int choose_gid(const struct wm_verbs_want *want, struct wm_verbs_port *p, struct wm_err *err)
 {
     static _Thread_local struct wm_topo_gid gid[GIDS];
     union ibv_gid raw[GIDS];
     const int n = read_gids(p, gid, raw);
     struct wm_topo_port table = { .fabric = p->fabric, .gid = gid, .n_gids = n };
-    int best = conf->gid_index >= 0 ? find_index(gid, n, conf->gid_index) : wm_gid_best(&table);
+    int best = want->gid_index >= 0 ? find_index(gid, n, want->gid_index) : wm_gid_best(&table);
 
     p->gid_index = -1;
-    if (best < 0 && p->port.link_layer != IBV_LINK_LAYER_ETHERNET && conf->gid_index < 0)
+    if (best < 0 && p->port.link_layer != IBV_LINK_LAYER_ETHERNET && want->gid_index < 0)
         return WM_OK; /* the LID is enough */
     if (best < 0)
-        return fail_gid(p, gid, n, conf->gid_index, err);
+        return fail_gid(p, gid, n, want->gid_index, err);
     p->gid_index = gid[best].index;
     p->gid_type = gid[best].type;
     p->gid = raw[best];
@@ -105,7 +108,7 @@ static int choose_gid(const struct wm_verbs_conf *conf, struct wm_verbs_port *p,
 
 /* ---- Ports ---- */
 
-/* What was seen and not taken, for the message. */
+/* What was seen, taken or not, for the message. */
 struct seen {
     char text[240];
     size_t used;
@@ -120,8 +123,32 @@ __attribute__((format(printf, 2, 3))) static void see(struct seen *s, const char
     if (s->used > 0)
         s->used += (size_t)snprintf(s->text + s->used, sizeof(s->text) - s->used, ", ");
     va_start(args, format);
-    s->used += (size_t)vsnprintf(s->text + s->used, sizeof(s->text) - s->used, format, args);
+    if (s->used < sizeof(s->text))
+        s->used += (size_t)vsnprintf(s->text + s->used, sizeof(s->text) - s->used, format, args);
     va_end(args);
+}
+
+/* --nic, taken apart. */
+struct card {
+    char name[48];  /* of a device or a network interface; "" = any */
+    unsigned port;  /* 0 = any */
+    unsigned netif; /* the interface's number; 0 = there is none of that name */
+};
+
+static int read_card(const struct wm_verbs_want *want, struct card *out, struct wm_err *err)
+{
+    const char *nic = want->nic != NULL ? want->nic : "", *colon = strrchr(nic, ':');
+    char *end = NULL;
+    const unsigned long port = colon != NULL ? strtoul(colon + 1, &end, 10) : 0;
+    const bool has_port = port > 0 && port <= 255 && *end == '\0';
+
+    *out = (struct card){ .port = has_port ? (unsigned)port : (unsigned)want->nic_port };
+    snprintf(out->name, sizeof(out->name), "%.*s", has_port ? (int)(colon - nic) : (int)strlen(nic), nic);
+    out->netif = out->name[0] != '\0' ? if_nametoindex(out->name) : 0;
+    if (has_port && want->nic_port != 0 && (int64_t)port != want->nic_port)
+        return wm_fail(err, WM_EUSAGE, "", 0, "--nic %s and --nic-port %lld name two ports: leave one of them out", nic,
+                       (long long)want->nic_port);
+    return WM_OK;
 }
 
 static enum wm_fabric fabric_of(const struct ibv_device *device, const struct ibv_port_attr *port)
@@ -133,72 +160,203 @@ static enum wm_fabric fabric_of(const struct ibv_device *device, const struct ib
     });
 }
 
-static bool take_port(const struct wm_verbs_conf *conf, struct wm_verbs_port *p, struct seen *seen)
+/* RoCE addresses know their interface; an InfiniBand interface (IPoIB) stands in the kernel's tree below its device. */
+static bool has_netif(const struct wm_verbs_port *p, const struct card *card)
+{
+    char path[200];
+
+    for (int i = 0; i < p->port.gid_tbl_len && i < GIDS && card->netif != 0; i++) {
+        struct ibv_gid_entry entry;
+        if (ibv_query_gid_ex(p->context, p->number, (uint32_t)i, &entry, 0) == 0 && entry.ndev_ifindex == card->netif)
+            return true;
+    }
+    snprintf(path, sizeof(path), "/sys/class/net/%s/device/infiniband/%s", card->name,
+             ibv_get_device_name(p->context->device));
+    return p->port.link_layer != IBV_LINK_LAYER_ETHERNET && access(path, F_OK) == 0;
+}
+
+static bool is_wanted(const struct wm_verbs_want *want, const struct card *card, const struct wm_verbs_port *p)
+{
+    if (p->port.state != IBV_PORT_ACTIVE || (card->port != 0 && card->port != p->number) ||
+        (want->fabric != WM_FABRIC_UNKNOWN && want->fabric != p->fabric))
+        return false;
+    return card->name[0] == '\0' || strcmp(card->name, ibv_get_device_name(p->context->device)) == 0 ||
+           has_netif(p, card);
+}
+
+/* A port that is wanted; of several the nearest, then the fastest is taken. */
+struct candidate {
+    struct ibv_device *device;
+    uint8_t port;
+    bool near;
+    unsigned rate;
+};
+
+static bool is_near(const struct ibv_device *device, const struct wm_cpuset *cpus)
+{
+    char path[sizeof(device->ibdev_path) + 32], list[256] = "";
+    struct wm_cpuset local;
+    FILE *file = NULL;
+
+    snprintf(path, sizeof(path), "%s/device/local_cpulist", device->ibdev_path);
+    if (cpus == NULL || (file = fopen(path, "re")) == NULL)
+        return false;
+    if (fgets(list, sizeof(list), file) == NULL)
+        list[0] = '\0';
+    fclose(file);
+    list[strcspn(list, "\n")] = '\0';
+    if (!wm_cpuset_parse(list, &local))
+        return false;
+    wm_cpuset_and(&local, cpus);
+    return wm_cpuset_count(&local) > 0;
+}
+
+/* Only to compare: a lane's rate in units of 2.5 Gb/s times the lanes, both as libibverbs numbers them. */
+static unsigned rate_of(const struct ibv_port_attr *port)
+{
+    static const unsigned speed[] = { 1, 2, 4, 4, 6, 10, 20, 40 }, lanes[] = { 1, 4, 8, 12, 2 };
+    unsigned s = 0, w = 0;
+
+    while (s + 1 < sizeof(speed) / sizeof(*speed) && port->active_speed >> (s + 1) != 0)
+        s++;
+    while (w + 1 < sizeof(lanes) / sizeof(*lanes) && port->active_width >> (w + 1) != 0)
+        w++;
+    return speed[s] * lanes[w];
+}
+
+struct search {
+    const struct wm_verbs_want *want;
+    struct card card;
+    struct seen seen;
+    struct candidate found[64];
+    int n;
+};
+
+static bool query_port(struct wm_verbs_port *p, unsigned number)
 {
     const char *name = ibv_get_device_name(p->context->device);
 
-    for (unsigned n = 1; n <= p->device.phys_port_cnt; n++) {
-        if (ibv_query_port(p->context, (uint8_t)n, &p->port) != 0) {
-            see(seen, "%s:%u (%s)", name, n, strerror(errno));
-            continue;
-        }
-        if (p->port.state == IBV_PORT_ACTIVE && (conf->nic_port == 0 || conf->nic_port == n)) {
-            p->number = (uint8_t)n;
-            p->fabric = fabric_of(p->context->device, &p->port);
-            snprintf(p->name, sizeof(p->name), "%s:%u", name, n);
-            return true;
-        }
-        see(seen, "%s:%u %s", name, n, ibv_port_state_str(p->port.state));
-    }
-    return false;
+    p->number = (uint8_t)number;
+    snprintf(p->name, sizeof(p->name), "%s:%u", name, number);
+    if (ibv_query_port(p->context, p->number, &p->port) != 0)
+        return false;
+    p->fabric = fabric_of(p->context->device, &p->port);
+    return true;
 }
 
-static bool take_device(const struct wm_verbs_conf *conf, struct ibv_device *device, struct wm_verbs_port *p,
-                        struct seen *seen)
+static void look_at_ports(struct search *s, struct wm_verbs_port *p)
 {
-    const char *name = ibv_get_device_name(device);
+    for (unsigned number = 1; number <= p->device.phys_port_cnt; number++) {
+        if (!query_port(p, number)) {
+            see(&s->seen, "%s (%s)", p->name, strerror(errno));
+            continue;
+        }
+        see(&s->seen, "%s %s %s", p->name, wm_fabric_names[p->fabric], ibv_port_state_str(p->port.state));
+        if (is_wanted(s->want, &s->card, p) && s->n < (int)(sizeof(s->found) / sizeof(*s->found)))
+            s->found[s->n++] = (struct candidate){ .device = p->context->device,
+                                                   .port = p->number,
+                                                   .near = is_near(p->context->device, s->want->cpus),
+                                                   .rate = rate_of(&p->port) };
+    }
+}
 
-    if (device->transport_type != IBV_TRANSPORT_IB) {
-        see(seen, "%s (%s)", name,
-            device->transport_type == IBV_TRANSPORT_IWARP ? "iWARP: use transport ofi" : "no reliable connections");
-        return false;
-    }
+static bool open_device(struct ibv_device *device, struct wm_verbs_port *p)
+{
     p->context = ibv_open_device(device);
-    if (p->context == NULL) {
-        see(seen, "%s (cannot be opened: %s)", name, strerror(errno));
-        return false;
-    }
-    if (ibv_query_device(p->context, &p->device) == 0 && take_port(conf, p, seen))
+    if (p->context != NULL && ibv_query_device(p->context, &p->device) == 0)
         return true;
     wm_verbs_port_close(p);
     return false;
 }
 
-int wm_verbs_port_open(const struct wm_verbs_conf *conf, struct wm_verbs_port *out, struct wm_err *err)
+static void look_at_device(struct search *s, struct ibv_device *device)
+{
+    const char *name = ibv_get_device_name(device);
+    struct wm_verbs_port p = { 0 };
+
+    if (device->transport_type != IBV_TRANSPORT_IB)
+        see(&s->seen, "%s (%s)", name,
+            device->transport_type == IBV_TRANSPORT_IWARP ? "iWARP: use transport ofi" : "no reliable connections");
+    else if (!open_device(device, &p))
+        see(&s->seen, "%s (cannot be opened: %s)", name, strerror(errno));
+    else
+        look_at_ports(s, &p);
+    wm_verbs_port_close(&p);
+}
+
+/* Equally good ones are dealt out to the ranks of a host in turn. */
+static const struct candidate *choose(const struct search *s)
+{
+    const struct candidate *best = NULL;
+    int equal = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        const struct candidate *c = &s->found[i];
+        const bool better = best == NULL || (c->near != best->near ? c->near : c->rate > best->rate);
+        if (better)
+            best = c;
+        equal = better ? 1 : equal + (c->near == best->near && c->rate == best->rate);
+    }
+    for (int i = 0, nth = equal > 0 ? s->want->turn % equal : 0; i < s->n; i++)
+        if (s->found[i].near == best->near && s->found[i].rate == best->rate && nth-- == 0)
+            return &s->found[i];
+    return NULL;
+}
+
+static int fail_search(const struct search *s, int devices, struct wm_err *err)
+{
+    const struct wm_verbs_want *want = s->want;
+    char asked[120] = "";
+    size_t used = 0;
+
+    if (devices == 0)
+        return wm_fail(err, WM_EABSENT, "", 0, "no RDMA device here (/sys/class/infiniband)");
+    if (want->fabric != WM_FABRIC_UNKNOWN)
+        used += (size_t)snprintf(asked, sizeof(asked), " --fabric %s", wm_fabric_names[want->fabric]);
+    if (want->nic != NULL)
+        used += (size_t)snprintf(asked + used, sizeof(asked) - used, " --nic %.48s", want->nic);
+    if (want->nic_port != 0)
+        snprintf(asked + used, sizeof(asked) - used, " --nic-port %lld", (long long)want->nic_port);
+    return wm_fail(err, WM_EABSENT, "", 0, "no RDMA port here is active%s%s; there are %s",
+                   asked[0] != '\0' ? " and what is asked for:" : "", asked, s->seen.text);
+}
+
+static int open_candidate(const struct wm_verbs_want *want, const struct candidate *c, struct wm_verbs_port *out,
+                          struct wm_err *err)
 {
     struct wm_verbs_port p = { 0 };
-    struct seen seen = { "", 0 };
-    int n = 0;
-    bool found = false;
-    struct ibv_device **devices = ibv_get_device_list(&n);
 
-    for (int i = 0; devices != NULL && i < n && !found; i++)
-        found = take_device(conf, devices[i], &p, &seen);
+    if (!open_device(c->device, &p))
+        return wm_fail_errno(err, "ibv_open_device", "open %s", ibv_get_device_name(c->device));
+    if (!query_port(&p, c->port))
+        wm_fail_errno(err, "ibv_query_port", "port %s", p.name);
+    else
+        choose_gid(want, &p, err);
+    if (err->code != WM_OK)
+        wm_verbs_port_close(&p);
+    else
+        *out = p;
+    return err->code;
+}
+
+int wm_verbs_port_open(const struct wm_verbs_want *want, struct wm_verbs_port *out, struct wm_err *err)
+{
+    struct search s = { .want = want };
+    int n = 0;
+
+    if (read_card(want, &s.card, err) != WM_OK)
+        return err->code;
+    struct ibv_device **devices = ibv_get_device_list(&n);
+    for (int i = 0; devices != NULL && i < n; i++)
+        look_at_device(&s, devices[i]);
+    const struct candidate *chosen = choose(&s);
+    if (chosen == NULL)
+        fail_search(&s, n, err);
+    else
+        open_candidate(want, chosen, out, err);
     if (devices != NULL)
         ibv_free_device_list(devices);
-    if (n == 0)
-        return wm_fail(err, WM_EABSENT, "", 0, "no RDMA device here (/sys/class/infiniband)");
-    if (!found && conf->nic_port != 0)
-        return wm_fail(err, WM_EABSENT, "", 0, "--nic-port %lld: no RDMA device here has it active; there are %s",
-                       (long long)conf->nic_port, seen.text);
-    if (!found)
-        return wm_fail(err, WM_EABSENT, "", 0, "no RDMA device here has an active port; there are %s", seen.text);
-    if (choose_gid(conf, &p, err) != WM_OK) {
-        wm_verbs_port_close(&p);
-        return err->code;
-    }
-    *out = p;
-    return WM_OK;
+    return err->code;
 }
 
 void wm_verbs_port_close(struct wm_verbs_port *port)
