@@ -12,8 +12,8 @@
 #include "src/transport/verbs.h"
 
 enum {
-    PACKET_TRIES = 7,
-    PACKET_TIMEOUT = 17, /* 4.096 us * 2^17 = 0.54 s a try: a lost peer is known within some seconds */
+    PACKET_TRIES = 6,    /* software RoCE (rxe) takes 7 for endless */
+    PACKET_TIMEOUT = 17, /* 4.096 us * 2^17 = 0.54 s a try, more on some cards: a lost peer is known within seconds */
     RECEIVER_TRIES = 6,  /* 7 would be for ever */
     RECEIVER_TIMER = 20, /* 10.24 ms between them */
     READS = 16,          /* under way on one connection */

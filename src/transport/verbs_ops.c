@@ -255,7 +255,7 @@ static const char *what_to_look_at(enum ibv_wc_status status)
         return "the message is longer than its receive, or than the port carries";
     case IBV_WC_LOC_QP_OP_ERR:
     case IBV_WC_LOC_EEC_OP_ERR:
-        return "this device refused the work request: look at the kernel's log for its queue pair";
+        return "this device refused the work request: is its link up? Look at the kernel's log, too";
     case IBV_WC_WR_FLUSH_ERR:
         return "the connection had failed before: look at what the peer says";
     default:

@@ -1,19 +1,27 @@
 """A lab of two guests with software RoCE for all tests here: brought up once, down however they end."""
 import pathlib
+import signal
 import subprocess
 import time
+import uuid
 
 import pytest
 
 import launch
 
 ROCE_LAB = launch.ROOT / "scripts/roce-lab"
-BOOT_SECONDS = 240  # the first time a kernel is fetched
 RUN_SECONDS = 180
 COUNTERS = "/sys/class/infiniband/rxe0/ports/1/hw_counters"
+NODES = ("node1", "node2")
+
+
+def seconds_left_until(deadline):
+    return max(deadline - time.monotonic(), 0)
 
 
 class Lab:
+    """Links: eth0 is the launcher's and MPI's, eth1 the fabric below rxe0."""
+
     def __init__(self, folder):
         self.folder, self.share = folder, folder / "share"
         # Its standard input is what keeps it up: the lab ends with this process.
@@ -22,22 +30,71 @@ class Lab:
         if self._owner.stdout.readline() != "ready\n":
             pytest.fail(f"the lab did not come up:\n{self._owner.communicate()[1]}")
 
+    def start(self, node, *argv):
+        return launch.Program([ROCE_LAB, "on", self.folder, node, *map(str, argv)])
+
     def on(self, node, *argv, timeout=RUN_SECONDS):
         """Runs to the end on a node: launch.Finished; a time-out fails the test."""
-        end = launch.run([ROCE_LAB, "on", self.folder, node, *map(str, argv)], timeout, 5)
+        end = self.start(node, *argv).finish(timeout, 5)
         assert not end.timed_out, f"{argv} on {node} did not end within {timeout} s\n{end.output}"
         return end
 
-    def mpirun(self, ranks_per_node, *argv, timeout=RUN_SECONDS):
-        hosts = ",".join(f"node{n}:{ranks_per_node}" for n in (1, 2))
-        return self.on("node1", "mpirun", "--bind-to", "none", "-H", hosts, *argv, timeout=timeout)
+    def run_words(self, argv, ranks=(1, 1), variables=None):
+        hosts = ",".join(f"{node}:{count}" for node, count in zip(NODES, ranks))
+        exported = [word for name, value in (variables or {}).items() for word in ("-x", f"{name}={value}")]
+        return ["mpirun", "--bind-to", "none", "-H", hosts, *exported, *argv]
 
-    def packets(self, node):
-        """Packets that the node's RDMA device has sent; the kernel keeps the reading for some milliseconds."""
+    def mpirun(self, *argv, timeout=RUN_SECONDS, **how):
+        return self.on("node1", *self.run_words(argv, **how), timeout=timeout)
+
+    def mpirun_start(self, *argv, **how):
+        return self.start("node1", *self.run_words(argv, **how))
+
+    def new_result(self):
+        return self.share / f"{uuid.uuid4().hex}.json"
+
+    def counter(self, node, name):
+        """Of the node's RDMA device; the kernel keeps the reading for some milliseconds."""
         time.sleep(0.1)
-        return int(self.on(node, "cat", f"{COUNTERS}/sent_pkts").stdout)
+        return int(self.on(node, "cat", f"{COUNTERS}/{name}").stdout)
+
+    def wait_for_traffic(self, program, packets):
+        """Until node1's RDMA device has sent so many packets more, while the program runs."""
+        enough = self.counter("node1", "sent_pkts") + packets
+        deadline = time.monotonic() + RUN_SECONDS
+        while self.counter("node1", "sent_pkts") < enough:
+            assert program.running() and time.monotonic() < deadline, program.stdout() + program.stderr()
+
+    def cut(self, node, *interfaces):
+        """All in one command, so that nobody notices the first before the last is down."""
+        end = self.on(node, "sh", "-c", "for link; do ip link set $link down || exit; done", "cut", *interfaces)
+        assert end.rc == 0, end.output
+
+    def lose(self, node, share):
+        """The node's fabric link loses this share of what it sends: "1%"."""
+        end = self.on(node, "tc", "qdisc", "add", "dev", "eth1", "root", "netem", "loss", share)
+        assert end.rc == 0, end.output
+
+    def pids(self, node, name):
+        return [int(pid) for pid in self.on(node, "pgrep", "-x", name).stdout.split()]
+
+    def nobody_left(self, name, seconds):
+        """Within so many seconds: which nodes still have a process of that name."""
+        deadline = time.monotonic() + seconds
+        while (left := {node: pids for node in NODES if (pids := self.pids(node, name))}) and seconds_left_until(deadline):
+            time.sleep(0.5)
+        return left
+
+    def mend(self):
+        """All links up and without faults; nothing of a test left."""
+        script = """pkill -9 -x wiremark; pkill -9 -x mpirun; pkill -9 -x orted
+            tc qdisc del dev eth1 root 2>/dev/null
+            for link in eth0 eth1; do ip link set $link up; done; true"""
+        for node in NODES:
+            self.on(node, "sh", "-c", script)
 
     def down(self):
+        self._owner.send_signal(signal.SIGTERM)
         self._owner.stdin.close()
         self._owner.wait(30)
 
@@ -55,7 +112,31 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory):
+def guests(tmp_path_factory):
     made = Lab(tmp_path_factory.mktemp("roce"))
-    yield made
-    made.down()
+    try:
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def lab(guests, request):
+    """The lab, whole; what a test broke is mended after it."""
+    yield guests
+    if request.node.get_closest_marker("breaks") is not None:
+        guests.mend()
+
+
+@pytest.fixture
+def measure(lab, wiremark, load_result):
+    """measure(words, transport=..., status=0, ...) -> (launch.Finished, result)."""
+
+    def run(*words, transport="verbs", status=0, **how):
+        output = lab.new_result()
+        end = lab.mpirun(wiremark, "run", *words, "--transport", transport, "--cell-time", "50ms", "--timeout", "20s",
+                         "--output", output, **how)
+        assert end.rc == status, end.output
+        return end, load_result(output)
+
+    return run

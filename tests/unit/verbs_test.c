@@ -433,7 +433,8 @@ static void test_connection(void)
         return;
     }
     CHECK_INT(asked.rnr_retry, 6); /* 7 is for ever */
-    CHECK(asked.retry_cnt == 7 && asked.timeout > 0);
+    CHECK_INT(asked.retry_cnt, 6); /* 7 is for ever with rxe */
+    CHECK(asked.timeout > 0);
     CHECK_INT(asked.ah_attr.sl, 3);
     CHECK_INT(((struct wm_verbs_ep *)ep)->max_inline, 128);
     wm_transport_verbs.close(ep);

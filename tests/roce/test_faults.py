@@ -1,0 +1,105 @@
+"""What goes wrong with a fabric, for real: cut links, lost packets, wrong addresses, no memory to lock."""
+import json
+
+import pytest
+
+pytestmark = pytest.mark.breaks  # the lab is mended after each
+
+BOTH = "verbs,mpi"
+
+
+def start(lab, wiremark, *words, timeout="15s"):
+    """A run that goes on long enough to be disturbed: (program, where its result will be)."""
+    output = lab.new_result()
+    return lab.mpirun_start(wiremark, "run", *words, "--cell-time", "8s", "--timeout", timeout, "--output",
+                            output), output
+
+
+def lost_arm(end, result):
+    """The cells of verbs were lost, with a reason; those of mpi measured; the status says so. Returns the first reason."""
+    cells = {(cell["transport"], cell["bytes"]): cell for cell in result["cells"]}
+    first, later = cells["verbs", 8], cells["verbs", 64]
+    assert first["status"] in ("failed", "timeout") and first["reason"], first
+    assert later["status"] == "not_run" and later["reason"] == first["reason"], later
+    for size in (8, 64):
+        assert cells["mpi", size]["status"] == "measured", cells["mpi", size]
+        assert cells["mpi", size]["verify"]["wrong_elements"] == 0
+    assert result["complete"] is True
+    assert end.rc == (124 if first["status"] == "timeout" else 1), end.output
+    return first["reason"]
+
+
+def test_a_cut_fabric_link_costs_the_arm_and_the_run_goes_on(lab, wiremark, load_result):
+    program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", BOTH)
+    lab.wait_for_traffic(program, 50)
+    lab.cut("node2", "eth1")
+    end = program.finish(170, 5)
+    assert not end.timed_out, end.output
+    lost_arm(end, load_result(output))
+    assert lab.nobody_left("wiremark", 5) == {}
+
+
+def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wiremark, load_result):
+    program, output = start(lab, wiremark, "put-latency", "--bytes", "8,64", "--transport", "verbs")
+    lab.wait_for_traffic(program, 50)
+    lab.lose("node1", "100%")
+    end = program.finish(170, 5)
+    assert not end.timed_out and end.rc == 1, end.output
+    cell = load_result(output)["cells"][0]
+    assert cell["status"] == "failed", cell
+    for part in ("rank 0: rxe0:1 with rank 1 on node2", "vendor code 0x", "no answer: look at the peer", "--gid-index",
+                 "transport retry counter exceeded"):
+        assert part in cell["reason"], cell["reason"]
+
+
+def test_both_links_cut_end_the_run_on_both_sides(lab, wiremark, load_result):
+    program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", "verbs", timeout="6s")
+    lab.wait_for_traffic(program, 50)
+    lab.cut("node2", "eth1", "eth0")
+    left = lab.nobody_left("wiremark", 6 + 5 + 30)
+    assert left == {}, (left, program.stdout(), program.stderr())
+    end = program.finish(30, 5)
+    assert end.rc == 124 or end.timed_out, end.output  # some launchers wait for the daemon that they cannot reach
+    assert "does not answer" in end.stderr or "no operation" in end.stderr, end.stderr
+    assert json.loads(output.read_text())["complete"] is False
+
+
+def test_lost_packets_are_sent_again_and_counted(lab, measure):
+    lab.lose("node1", "1%")
+    before = lab.counter("node1", "completer_retry_err")
+    _, result = measure("put-bandwidth", "bandwidth", "--bytes", "64K", "--window", "8")
+    assert [cell["status"] for cell in result["cells"]] == ["measured", "measured"]
+    assert all(cell["verify"]["checked_bytes"] > 0 and cell["verify"]["wrong_elements"] == 0 for cell in result["cells"])
+    assert lab.counter("node1", "completer_retry_err") > before
+    errors = [c.get("errors", "") for cell in result["cells"] for c in cell["evidence"]["counters"]]
+    assert any("completer_retry_err" in text or "rcvd_seq_err" in text for text in errors), errors
+
+
+def absent(measure, *words):
+    """An exit status of 3, and why."""
+    _, result = measure("latency", "--bytes", "8", *words, status=3)
+    (cell,) = result["cells"]
+    assert cell["status"] == "skipped", cell
+    return cell["reason"]
+
+
+def test_an_address_that_is_not_there_lists_those_that_are(measure):
+    reason = absent(measure, "--gid-index", "77")
+    assert "--gid-index 77: rxe0:1 has no such address; it has 0 fe80::" in reason, reason
+    assert "1 ::ffff:198.51.100.1" in reason, reason
+
+
+def test_a_port_that_is_not_there_lists_those_that_are(measure):
+    reason = absent(measure, "--nic-port", "3")
+    assert "no RDMA port here is active and what is asked for: --nic-port 3; there are rxe0:1 roce active" in reason, reason
+
+
+def test_memory_that_may_not_be_locked_names_the_limit_and_the_mend(lab, wiremark, load_result):
+    output = lab.new_result()
+    limited = 'ulimit -l 64; exec setpriv --bounding-set -ipc_lock --inh-caps -ipc_lock "$@"'
+    end = lab.mpirun("sh", "-c", limited, "limited", wiremark, "run", "latency", "--bytes", "8", "--transport", "verbs",
+                     "--output", output)
+    assert end.rc == 3, end.output
+    reason = load_result(output)["cells"][0]["reason"]
+    for part in ("transport verbs has to lock ", " and this process may lock 65536", "ulimit -l unlimited"):
+        assert part in reason and end.stdout.count(part) == 1, end.output
