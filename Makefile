@@ -17,7 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall versus check-hosts \
-        clean help FORCE
+        check-roce clean help FORCE
 
 all:
 
@@ -139,7 +139,7 @@ ci:
 CHECK = MAKE='$(MAKE)' MPIRUN='$(MPIRUN)' BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' V='$(V)' scripts/python scripts/check
 
 check:
-	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize aarch64 valgrind hosts)
+	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize aarch64 valgrind hosts roce)
 
 test:
 	+@$(CHECK) --quick lint unit ranks integration
@@ -152,6 +152,9 @@ integration:
 
 check-hosts:
 	+@$(CHECK) hosts
+
+check-roce:
+	+@$(CHECK) roce
 
 versus:
 	+@$(MAKE) --no-print-directory $(JOBS) all
@@ -193,9 +196,10 @@ help:
 #: make               the binary build/wiremark, its man page and shell completion
 #: make quickstart    install what is missing, build, measure 2 ranks on this machine: the table and wiremark-result.json
 #: make ci            install what the checks need, then make check
-#: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, valgrind, aarch64, hosts
+#: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, valgrind, aarch64, hosts,
+#:                    and RDMA between two guests
 #: make test          lint, unit tests and 2-rank integration tests, under 3 minutes
-#: make unit | integration | lint | check-hosts    one part of the checks
+#: make unit | integration | lint | check-hosts | check-roce    one part of the checks
 #: make format        clang-format all C files
 #: make readme        write README's option table anew
 #: make install | uninstall    with PREFIX (/usr/local) and DESTDIR

@@ -39,11 +39,19 @@ static const struct wm_traffic_counter *find(const struct wm_traffic *t, const c
     return NULL;
 }
 
+/* A claim of "mlx5_0" is of any of its ports: "mlx5_0:1". */
+static bool is_device(const char *counted, const char *claimed)
+{
+    const size_t n = strlen(claimed);
+    return strncmp(counted, claimed, n) == 0 &&
+           (counted[n] == '\0' || (counted[n] == ':' && strchr(claimed, ':') == NULL));
+}
+
 /* Is a counter of the road that is claimed, or wanted? */
 static bool on_road(const struct wm_witness *w, const struct wm_traffic_counter *c, enum wm_fabric wanted)
 {
     enum wm_fabric fabric = w->claim.fabric != WM_FABRIC_UNKNOWN ? w->claim.fabric : wanted;
-    return w->claim.device[0] != '\0' ? strcmp(c->device, w->claim.device) == 0 : c->fabric == fabric;
+    return w->claim.device[0] != '\0' ? is_device(c->device, w->claim.device) : c->fabric == fabric;
 }
 
 /* Did other traffic of the counter matter beside this one's? */

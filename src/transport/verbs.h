@@ -18,6 +18,7 @@ enum {
     WM_VERBS_ADVERTS = 16,                   /* receives that one peer knows of */
     WM_VERBS_RETURNS = 2,                    /* messages that only return credits: each at least half of them */
     WM_VERBS_CONTROL = WM_VERBS_ADVERTS + 4, /* adverts and returns whose completion is not seen yet */
+    WM_VERBS_QUIET = 8,                      /* of a window's work requests every such one reports its completion */
 };
 
 struct wm_verbs_conf {
@@ -80,12 +81,17 @@ struct wm_verbs_slot {
     uint32_t next;
     unsigned qp;     /* index of the queue pair it went over */
     unsigned pieces; /* work requests */
+    uint64_t nth;    /* of those that went over it; 0: has not gone yet */
     struct wm_msg msg;
 };
 
+/* Work requests end in their order, so that one completion tells of all before it. */
 struct wm_verbs_qp {
     struct ibv_qp *qp;
     unsigned room; /* work requests that fit */
+    struct wm_verbs_fifo under_way;
+    uint64_t posted, told; /* how many went over it, and the last that will report its completion */
+    unsigned quiet;        /* since that one */
 };
 
 struct wm_verbs_peer {
@@ -120,6 +126,7 @@ struct wm_verbs_ep {
     unsigned char *buffers; /* of the receive queue, then what control messages are sent from */
     unsigned receives;
     uint32_t max_inline;
+    unsigned most_quiet;
     struct wm_verbs_slot *slot;
     struct wm_verbs_peer *peer; /* by rank */
     struct wm_verbs_name *name; /* hashed by number, a power of two of them */

@@ -549,6 +549,7 @@ static struct wm_verbs_ep *new_endpoint(const struct wm_ep_conf *conf, struct wm
     }
     e->conf = *(const struct wm_verbs_conf *)conf->own;
     e->max_inline = UINT32_MAX;
+    e->most_quiet = e->conf.tx_depth >= 2 * WM_VERBS_QUIET ? WM_VERBS_QUIET : 1; /* those left leave room */
     e->ep = (struct wm_ep){ .ops = conf->world->crowded ? &wm_verbs_ops_crowded : &wm_verbs_ops,
                             .world = conf->world,
                             .expired = conf->expired,

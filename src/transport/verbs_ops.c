@@ -72,6 +72,35 @@ static uint32_t immediate(struct wm_verbs_peer *p, enum kind kind, uint32_t slot
     return htonl((uint32_t)kind << KIND_SHIFT | owed << CREDIT_SHIFT | slot);
 }
 
+/* Notes a slot's work requests as under way; says whether the last of them reports its completion: the first on an idle
+ * connection (latency: nothing else comes), then every n-th, and all that take more than one place. */
+static bool depart(struct wm_verbs_ep *e, struct wm_verbs_qp *q, uint32_t slot)
+{
+    struct wm_verbs_slot *s = &e->slot[slot];
+    const bool idle = q->under_way.n == 0;
+
+    push(e, &q->under_way, slot);
+    q->room -= s->pieces;
+    s->nth = ++q->posted;
+    q->quiet = idle ? 1 : q->quiet + 1;
+    if (!idle && s->pieces == 1 && q->quiet < e->most_quiet)
+        return false;
+    if (!idle)
+        q->quiet = 0;
+    q->told = s->nth;
+    return true;
+}
+
+/* One completion tells of all that went before it. */
+static void arrive(struct wm_verbs_ep *e, struct wm_verbs_qp *q, uint32_t slot)
+{
+    for (uint32_t first = slot + 1; first != slot && q->under_way.n > 0;) {
+        first = pop(e, &q->under_way);
+        q->room += e->slot[first].pieces;
+        e->slot[first].state = WM_VERBS_DONE;
+    }
+}
+
 static int post_control(struct wm_verbs_ep *e, int rank, enum kind kind, const struct wm_verbs_advert *advert)
 {
     struct wm_verbs_peer *p = &e->peer[rank];
@@ -100,11 +129,9 @@ static int post_eager(struct wm_verbs_ep *e, uint32_t slot)
     struct wm_verbs_peer *p = &e->peer[s->msg.peer];
     const struct wm_region *from = s->msg.local;
     struct ibv_sge sge = { .length = (uint32_t)s->msg.bytes };
-    struct ibv_send_wr *bad, wr = { .wr_id = id_of(OF_SLOT, slot),
-                                    .sg_list = &sge,
-                                    .num_sge = s->msg.bytes > 0,
-                                    .opcode = IBV_WR_SEND_WITH_IMM,
-                                    .send_flags = IBV_SEND_SIGNALED };
+    struct ibv_send_wr *bad, wr = {
+        .wr_id = id_of(OF_SLOT, slot), .sg_list = &sge, .num_sge = s->msg.bytes > 0, .opcode = IBV_WR_SEND_WITH_IMM
+    };
 
     if (s->msg.bytes > 0) {
         sge.addr = from->address + s->msg.local_at;
@@ -114,9 +141,10 @@ static int post_eager(struct wm_verbs_ep *e, uint32_t slot)
     }
     wr.imm_data = immediate(p, EAGER, 0);
     p->credits--;
-    p->qp[0].room--;
     s->qp = 0;
     s->pieces = 1;
+    if (depart(e, &p->qp[0], slot))
+        wr.send_flags |= IBV_SEND_SIGNALED;
     int rc = ibv_post_send(p->qp[0].qp, &wr, &bad);
     return rc == 0 ? WM_OK : fail_post(e, "ibv_post_send", rc, "post a SEND");
 }
@@ -136,8 +164,8 @@ static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
     const struct wm_region *here = s->msg.local;
     const uint64_t most = e->port.port.max_msg_sz;
     const bool fits = here != NULL && here->cpu && s->msg.bytes <= e->max_inline && t.opcode != IBV_WR_RDMA_READ;
+    const bool tells = depart(e, q, slot);
 
-    q->room -= s->pieces;
     for (uint64_t at = 0, left = s->pieces; left > 0; left--) {
         uint64_t bytes = left == 1 ? s->msg.bytes - at : most;
         struct ibv_sge sge = { .length = (uint32_t)bytes };
@@ -147,7 +175,7 @@ static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
                                         .opcode = left == 1 ? t.last : t.opcode,
                                         .imm_data = t.immediate,
                                         .wr.rdma = { .remote_addr = t.address + at, .rkey = t.rkey } };
-        if (left == 1)
+        if (left == 1 && tells)
             wr.send_flags |= IBV_SEND_SIGNALED;
         if (fits)
             wr.send_flags |= IBV_SEND_INLINE;
@@ -341,10 +369,9 @@ static int take_completion(struct wm_verbs_ep *e, const struct ibv_wc *wc)
         e->peer[index].control_room++;
         return go_on(e, (int)index);
     }
-    struct wm_verbs_slot *s = &e->slot[index];
-    e->peer[s->msg.peer].qp[s->qp].room += s->pieces;
-    s->state = WM_VERBS_DONE;
-    return go_on(e, s->msg.peer);
+    const int rank = e->slot[index].msg.peer;
+    arrive(e, &e->peer[rank].qp[e->slot[index].qp], index);
+    return go_on(e, rank);
 }
 
 static int progress(struct wm_verbs_ep *e)
@@ -370,6 +397,7 @@ static struct wm_verbs_slot *begin(struct wm_verbs_ep *e, unsigned slot, const s
     s->state = WM_VERBS_OPEN;
     s->msg = *msg;
     s->pieces = (unsigned)msg->native;
+    s->nth = 0;
     return s;
 }
 
@@ -417,8 +445,8 @@ static int one_sided(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg, 
     return go_on(e, msg->peer);
 }
 
-/* On a reliable connection the completion comes after the responder's acknowledgement (InfiniBand Architecture
- * Specification, volume 1, 9.7.5), and what the target hears from this card later comes behind the bytes: memory is
+/* On a reliable connection a WRITE completes when the responder has acknowledged its last packet (Shanley, InfiniBand
+ * Network Architecture, chapter 18), and what the target hears from this card later comes behind the bytes: memory is
  * registered without relaxed ordering. */
 static int verbs_put(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
 {
@@ -430,6 +458,24 @@ static int verbs_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
     return one_sided(ep, slot, msg, IBV_WR_RDMA_READ);
 }
 
+/* Somebody waits for a slot that went quietly, and nothing after it will tell: an empty WRITE behind it does. */
+static int prompt(struct wm_verbs_ep *e, const struct wm_verbs_slot *s)
+{
+    struct wm_verbs_qp *q = &e->peer[s->msg.peer].qp[s->qp];
+    struct ibv_send_wr *bad, wr = { .wr_id = id_of(OF_SLOT, q->under_way.last),
+                                    .opcode = IBV_WR_RDMA_WRITE,
+                                    .send_flags = IBV_SEND_SIGNALED };
+
+    if (s->nth <= q->told || q->room == 0)
+        return WM_OK;
+    q->told = q->posted;
+    q->quiet = 0;
+    q->room--;
+    e->slot[q->under_way.last].pieces++;
+    int rc = ibv_post_send(q->qp, &wr, &bad);
+    return rc == 0 ? WM_OK : fail_post(e, "ibv_post_send", rc, "post an empty WRITE");
+}
+
 static int verbs_test(struct wm_ep *ep, unsigned slot)
 {
     struct wm_verbs_ep *e = verbs_of(ep);
@@ -437,6 +483,8 @@ static int verbs_test(struct wm_ep *ep, unsigned slot)
 
     if (s->state == WM_VERBS_OPEN) {
         int rc = progress(e);
+        if (rc == WM_OK && s->nth != 0 && s->state == WM_VERBS_OPEN)
+            rc = prompt(e, s);
         if (rc != WM_OK)
             return rc;
     }

@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def guests(tmp_path_factory):
-    made = Lab(tmp_path_factory.mktemp("roce"))
+    made = Lab(tmp_path_factory.mktemp("roce") / "lab")
     try:
         yield made
     finally:

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-pytestmark = pytest.mark.breaks  # the lab is mended after each
+breaks = pytest.mark.breaks  # the lab is mended after it
 
 BOTH = "verbs,mpi"
 
@@ -11,7 +11,7 @@ BOTH = "verbs,mpi"
 def start(lab, wiremark, *words, timeout="15s"):
     """A run that goes on long enough to be disturbed: (program, where its result will be)."""
     output = lab.new_result()
-    return lab.mpirun_start(wiremark, "run", *words, "--cell-time", "8s", "--timeout", timeout, "--output",
+    return lab.mpirun_start(wiremark, "run", *words, "--cell-time", "5s", "--timeout", timeout, "--output",
                             output), output
 
 
@@ -29,6 +29,7 @@ def lost_arm(end, result):
     return first["reason"]
 
 
+@breaks
 def test_a_cut_fabric_link_costs_the_arm_and_the_run_goes_on(lab, wiremark, load_result):
     program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", BOTH)
     lab.wait_for_traffic(program, 50)
@@ -39,6 +40,7 @@ def test_a_cut_fabric_link_costs_the_arm_and_the_run_goes_on(lab, wiremark, load
     assert lab.nobody_left("wiremark", 5) == {}
 
 
+@breaks
 def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wiremark, load_result):
     program, output = start(lab, wiremark, "put-latency", "--bytes", "8,64", "--transport", "verbs")
     lab.wait_for_traffic(program, 50)
@@ -52,18 +54,20 @@ def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wirema
         assert part in cell["reason"], cell["reason"]
 
 
+@breaks
 def test_both_links_cut_end_the_run_on_both_sides(lab, wiremark, load_result):
     program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", "verbs", timeout="6s")
     lab.wait_for_traffic(program, 50)
     lab.cut("node2", "eth1", "eth0")
     left = lab.nobody_left("wiremark", 6 + 5 + 30)
     assert left == {}, (left, program.stdout(), program.stderr())
-    end = program.finish(30, 5)
+    end = program.finish(10, 5)
     assert end.rc == 124 or end.timed_out, end.output  # some launchers wait for the daemon that they cannot reach
     assert "does not answer" in end.stderr or "no operation" in end.stderr, end.stderr
     assert json.loads(output.read_text())["complete"] is False
 
 
+@breaks
 def test_lost_packets_are_sent_again_and_counted(lab, measure):
     lab.lose("node1", "1%")
     before = lab.counter("node1", "completer_retry_err")

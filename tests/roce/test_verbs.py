@@ -33,13 +33,13 @@ def test_large_messages_cross_in_pieces_of_the_window(measure):
 
 def test_composed_collectives_of_four_ranks(measure):
     _, result = measure("allreduce", "alltoall", "broadcast", "--bytes", "1K,64K", "--algo",
-                        "ring,recursive-doubling,rabenseifner,pairwise,bruck,linear,binomial,scatter-allgather,chain",
-                        ranks=(2, 2))
+                        "ring,rabenseifner,pairwise,bruck,binomial,scatter-allgather", ranks=(2, 2))
     assert {(cell["bench"], cell["ranks"]) for cell in result["cells"]} == \
         {("allreduce", 4), ("alltoall", 4), ("broadcast", 4)}
-    proven_by_rxe(verified(result, 18))
+    proven_by_rxe(verified(result, 12))
 
 
 def test_a_rank_count_that_is_no_power_of_two(measure):
-    _, result = measure("allreduce", "alltoall", "--bytes", "4K", "--algo", "rabenseifner,bruck", ranks=(2, 1))
-    proven_by_rxe(verified(result, 2))
+    _, result = measure("allreduce", "alltoall", "broadcast", "--bytes", "4100", "--algo",
+                        "recursive-doubling,bruck,linear,chain", ranks=(2, 1))
+    proven_by_rxe(verified(result, 4))

@@ -41,7 +41,8 @@ static uint32_t most_inline;
 /* What it was asked for, and how the next work request ends. */
 static struct ibv_qp_attr asked;
 static struct ibv_wc next_wc;
-static int wcs;
+static uint64_t done[256]; /* wr_id of those that end, oldest first */
+static unsigned first_done, wcs;
 static unsigned wrs, signalled;
 static int fail_reg; /* errno */
 
@@ -57,6 +58,7 @@ static int stand_in_poll(struct ibv_cq *cq, int n, struct ibv_wc *wc)
         return 0;
     wcs--;
     *wc = next_wc;
+    wc->wr_id = done[first_done++ % 256];
     return 1;
 }
 
@@ -65,11 +67,10 @@ static int stand_in_send(struct ibv_qp *qp, struct ibv_send_wr *wr, struct ibv_s
     (void)bad;
     for (; wr != NULL; wr = wr->next) {
         wrs++;
-        next_wc.wr_id = wr->wr_id;
         next_wc.qp_num = qp->qp_num;
         if (wr->send_flags & IBV_SEND_SIGNALED) {
             signalled++;
-            wcs++;
+            done[(first_done + wcs++) % 256] = wr->wr_id;
         }
     }
     return 0;
@@ -534,6 +535,41 @@ static void test_completions(void)
     }
 }
 
+/* Of a window every eighth work request tells; of one that is not a multiple, an empty WRITE behind it. */
+static void test_window(void)
+{
+    static const struct {
+        unsigned puts, wrs, signalled;
+        int64_t tx_depth;
+    } rows[] = { { 1, 1, 1, 64 },  { 8, 8, 2, 64 },   { 64, 64, 9, 64 },
+                 { 9, 10, 3, 64 }, { 64, 64, 64, 4 }, { 40, 40, 6, 16 } };
+    static unsigned char bytes[64];
+    struct wm_buf buf = { .ptr = bytes, .dma = bytes, .bytes = sizeof(bytes) };
+    struct wm_msg msg = { .bytes = 64 };
+    struct wm_ep *ep = NULL;
+    struct wm_region *region = NULL;
+    struct wm_err err;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        plug_three();
+        conf_now = plain;
+        conf_now.tx_depth = rows[i].tx_depth;
+        if (!CHECK_INT(open_ep(&ep, &err), WM_OK))
+            return;
+        CHECK_INT(wm_transport_verbs.reg(ep, &buf, true, &region, &err), WM_OK);
+        msg.local = msg.remote = region;
+        CHECK_INT(wm_transport_verbs.bind_msg(ep, &msg, &err), WM_OK);
+        for (unsigned k = 0; k < rows[i].puts; k++)
+            CHECK_INT(ep->ops->put(ep, k, &msg), WM_OK);
+        for (unsigned k = 0, tries = 0; k < rows[i].puts && tries < 1000; tries++)
+            k += ep->ops->test(ep, k) == WM_OK;
+        CHECK_INT(wrs, rows[i].wrs);
+        CHECK_INT(signalled, rows[i].signalled);
+        CHECK_INT(((struct wm_verbs_ep *)ep)->peer[0].qp[0].room, rows[i].tx_depth);
+        wm_transport_verbs.close(ep);
+    }
+}
+
 int main(void)
 {
     struct wm_err err = { .rank = -1 };
@@ -545,6 +581,7 @@ int main(void)
     test_connection();
     test_limits();
     test_completions();
+    test_window();
     wm_world_close(world);
     return wm_tests_end();
 }
