@@ -37,6 +37,7 @@ struct wm_verbs_port {
     enum wm_gid_type gid_type;
     union ibv_gid gid;
     bool ipv4;
+    bool software; /* no card: this host's processors do its work */
 };
 
 /** Which port is wanted. */

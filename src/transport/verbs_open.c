@@ -478,6 +478,8 @@ static int open_local(struct wm_verbs_ep *e, const struct wm_ep_conf *conf, cons
 
     if (wm_verbs_port_open(&want, &e->port, err) == WM_OK)
         check_conf(e, err);
+    if (e->port.software) /* who spins takes the time of those who move the bytes */
+        e->ep.ops = &wm_verbs_ops_crowded;
     if (sum_host(e, &need, err) != WM_OK || check_device(e, &need, err) != WM_OK || allocate(e, &need, err) != WM_OK ||
         open_queues(e, &need, err) != WM_OK)
         return err->code;

@@ -321,6 +321,15 @@ static int fail_search(const struct search *s, int devices, struct wm_err *err)
                    asked[0] != '\0' ? " and what is asked for:" : "", asked, s->seen.text);
 }
 
+/* The kernel names the interface below a software device (rxe). */
+static bool is_software(const struct ibv_device *device)
+{
+    char path[sizeof(device->ibdev_path) + 16];
+
+    snprintf(path, sizeof(path), "%s/parent", device->ibdev_path);
+    return access(path, F_OK) == 0;
+}
+
 static int open_candidate(const struct wm_verbs_want *want, const struct candidate *c, struct wm_verbs_port *out,
                           struct wm_err *err)
 {
@@ -332,6 +341,7 @@ static int open_candidate(const struct wm_verbs_want *want, const struct candida
         wm_fail_errno(err, "ibv_query_port", "port %s", p.name);
     else
         choose_gid(want, &p, err);
+    p.software = is_software(c->device);
     if (err->code != WM_OK)
         wm_verbs_port_close(&p);
     else
