@@ -2,6 +2,7 @@
  * The mpi, sim and ofi transports between real ranks, every byte looked at.
  * ranks: 2 3 4
  * ranks: 2 3 with ofi   (skipped where it is not built in, and each provider that is not there)
+ * In the software RoCE lab (tests/roce) with verbs.
  * ranks: 2 with large   (one message and two broadcasts above 2 GiB; skipped where the memory is not free)
  * Rank 0 prints "N passed, N failed, N skipped"; the exit status is the same on all ranks.
  */
@@ -843,6 +844,41 @@ static void test_ofi(void)
     }
 }
 
+/* ---- verbs ---- */
+
+/* Windows that end in a work request that tells, one that does not, and queues shorter than they are. */
+static void test_verbs_with(const struct wm_transport *t, char **options)
+{
+    struct wm_err err = { .rank = -1 };
+    struct bed b;
+
+    if (CHECK_INT(open_bed(&b, t, 8 << 20, 0, options, &err), WM_OK)) {
+        test_shift(&b);
+        test_ping_pong(&b);
+        test_window(&b, 100, 8);
+        test_window(&b, 41, 5000);
+        barrier(&b);
+    } else if (world->rank == 0) {
+        wm_err_print(stdout, &err);
+    }
+    close_bed(&b);
+    test_one_sided(t, options);
+}
+
+static void test_verbs(void)
+{
+    const struct wm_transport *t = wm_transport_find("verbs")->transport;
+
+    if (t == NULL) {
+        wm_skipped++;
+        if (world->rank == 0)
+            printf("libibverbs is not built in\n");
+        return;
+    }
+    test_verbs_with(t, (char *[]){ NULL });
+    test_verbs_with(t, (char *[]){ "--qps", "3", "--tx-depth", "4", NULL });
+}
+
 /* ---- Large messages ---- */
 
 static void test_large(void)
@@ -927,6 +963,8 @@ int main(int argc, char **argv)
         test_large();
     else if (argc > 1 && strcmp(argv[1], "ofi") == 0)
         test_ofi();
+    else if (argc > 1 && strcmp(argv[1], "verbs") == 0)
+        test_verbs();
     else
         test_all();
     uint64_t counts[3] = { (uint64_t)wm_passed, (uint64_t)wm_failed, (uint64_t)wm_skipped };

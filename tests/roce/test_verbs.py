@@ -1,4 +1,7 @@
 """The verbs transport over real packets between two guests; data are verified in every cell, the way is proven."""
+import os
+
+import launch
 
 
 def verified(result, cells):
@@ -43,3 +46,9 @@ def test_a_rank_count_that_is_no_power_of_two(measure):
     _, result = measure("allreduce", "alltoall", "broadcast", "--bytes", "4100", "--algo",
                         "recursive-doubling,bruck,linear,chain", ranks=(2, 1))
     proven_by_rxe(verified(result, 4))
+
+
+def test_every_operation_between_real_ranks(lab):
+    check = launch.ROOT / os.environ.get("BUILD", "build") / "tests/mpi/transport_check"
+    end = lab.mpirun(check, "verbs")
+    assert end.rc == 0 and " passed, 0 failed, 0 skipped" in end.stdout, end.output
