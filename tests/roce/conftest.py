@@ -58,17 +58,16 @@ class Lab:
         time.sleep(0.1)
         return int(self.on(node, "cat", f"{COUNTERS}/{name}").stdout)
 
-    def wait_for_traffic(self, program, packets):
-        """Until node1's RDMA device has sent so many packets more, while the program runs."""
-        enough = self.counter("node1", "sent_pkts") + packets
+    def when_busy(self, node, command):
+        """Runs a command on the node as soon as its RDMA device has sent 50 packets more than now: waits there, not here."""
+        wait = f"end=$(($(cat {COUNTERS}/sent_pkts) + 50)); echo waiting; " \
+               f"until [ $(cat {COUNTERS}/sent_pkts) -ge $end ]; do sleep 0.05; done; {command}; echo done"
+        program = self.start(node, "sh", "-c", wait)
         deadline = time.monotonic() + RUN_SECONDS
-        while self.counter("node1", "sent_pkts") < enough:
-            assert program.running() and time.monotonic() < deadline, program.stdout() + program.stderr()
-
-    def cut(self, node, *interfaces):
-        """All in one command, so that nobody notices the first before the last is down."""
-        end = self.on(node, "sh", "-c", "for link; do ip link set $link down || exit; done", "cut", *interfaces)
-        assert end.rc == 0, end.output
+        while "waiting" not in program.stdout():
+            assert program.running() and time.monotonic() < deadline, program.stderr()
+            time.sleep(0.05)
+        return program
 
     def lose(self, node, share):
         """The node's fabric link loses this share of what it sends: "1%"."""

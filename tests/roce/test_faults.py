@@ -8,11 +8,14 @@ breaks = pytest.mark.breaks  # the lab is mended after it
 BOTH = "verbs,mpi"
 
 
-def start(lab, wiremark, *words, timeout="15s"):
-    """A run that goes on long enough to be disturbed: (program, where its result will be)."""
+def disturb(lab, wiremark, node, command, *words, timeout="15s"):
+    """A run that is disturbed by a command on a node in its first cell: (program, where its result will be)."""
     output = lab.new_result()
-    return lab.mpirun_start(wiremark, "run", *words, "--cell-time", "5s", "--timeout", timeout, "--output",
-                            output), output
+    fault = lab.when_busy(node, command)
+    program = lab.mpirun_start(wiremark, "run", *words, "--cell-time", "5s", "--timeout", timeout, "--output", output)
+    end = fault.finish(120)
+    assert end.rc == 0 and end.stdout.endswith("done\n"), end.output + program.stdout() + program.stderr()
+    return program, output
 
 
 def lost_arm(end, result):
@@ -31,9 +34,7 @@ def lost_arm(end, result):
 
 @breaks
 def test_a_cut_fabric_link_costs_the_arm_and_the_run_goes_on(lab, wiremark, load_result):
-    program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", BOTH)
-    lab.wait_for_traffic(program, 50)
-    lab.cut("node2", "eth1")
+    program, output = disturb(lab, wiremark, "node2", "ip link set eth1 down", "latency", "--bytes", "8,64", "--transport", BOTH)
     end = program.finish(170, 5)
     assert not end.timed_out, end.output
     lost_arm(end, load_result(output))
@@ -42,9 +43,8 @@ def test_a_cut_fabric_link_costs_the_arm_and_the_run_goes_on(lab, wiremark, load
 
 @breaks
 def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wiremark, load_result):
-    program, output = start(lab, wiremark, "put-latency", "--bytes", "8,64", "--transport", "verbs")
-    lab.wait_for_traffic(program, 50)
-    lab.lose("node1", "100%")
+    program, output = disturb(lab, wiremark, "node1", "tc qdisc add dev eth1 root netem loss 100%", "put-latency", "--bytes",
+                              "8,64", "--transport", "verbs")
     end = program.finish(170, 5)
     assert not end.timed_out and end.rc == 1, end.output
     cell = load_result(output)["cells"][0]
@@ -56,9 +56,8 @@ def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wirema
 
 @breaks
 def test_both_links_cut_end_the_run_on_both_sides(lab, wiremark, load_result):
-    program, output = start(lab, wiremark, "latency", "--bytes", "8,64", "--transport", "verbs", timeout="6s")
-    lab.wait_for_traffic(program, 50)
-    lab.cut("node2", "eth1", "eth0")
+    program, output = disturb(lab, wiremark, "node2", "ip link set eth1 down; ip link set eth0 down", "latency", "--bytes",
+                              "8,64", "--transport", "verbs", timeout="6s")
     left = lab.nobody_left("wiremark", 6 + 5 + 30)
     assert left == {}, (left, program.stdout(), program.stderr())
     end = program.finish(10, 5)
