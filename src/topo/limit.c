@@ -8,6 +8,12 @@
 #include "src/topo/discover.h"
 #include "src/topo/way.h"
 
+void wm_limit_pci(const struct wm_topo *topo, int pci, int other, struct wm_limit *out)
+{
+    struct wm_way way = wm_way_between(topo, pci, other);
+    wm_way_say(topo, &way, "", out);
+}
+
 /* ---- cards ---- */
 
 enum { RATE_TEXT = 72 };
@@ -279,17 +285,6 @@ void wm_limit_cards(const struct wm_seat *seat, struct wm_limit *out)
 static int gpu_pci(const struct wm_seat *seat)
 {
     return seat->topo->gpu[seat->gpu].pci;
-}
-
-double wm_nvlink_data_bytes_per_s(double shown_bytes_per_s)
-{
-    static const struct {
-        double shown, data;
-    } rates[] = { { 25.78125e9, 25e9 }, { 26.5625e9, 25e9 }, { 53.125e9, 50e9 } };
-    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
-        if (shown_bytes_per_s > 0.999 * rates[i].shown && shown_bytes_per_s < 1.001 * rates[i].shown)
-            return rates[i].data;
-    return shown_bytes_per_s;
 }
 
 static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *b, int links, struct wm_limit *out)

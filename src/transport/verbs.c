@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/transport/verbs.h"
+#include "src/transport/verbs_ep.h"
 
 /* Indexes are those of enum ibv_mtu. */
 static const char *const mtu_names[] = { "auto", "256", "512", "1024", "2048", "4096", NULL };

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "src/core/clock.h"
-#include "src/transport/verbs.h"
+#include "src/transport/verbs_ep.h"
 
 enum {
     PACKET_TRIES = 6,    /* software RoCE (rxe) takes 7 for endless */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/transport/verbs.h"
+#include "src/transport/verbs_ep.h"
 
 enum { POLLED = 16 };
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "src/topo/fabric.h"
-#include "src/transport/verbs.h"
+#include "src/transport/verbs_ep.h"
 
 enum { GIDS = 256 };
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/transport/verbs.h"
+#include "src/transport/verbs_ep.h"
 #include "tests/unit/check.h"
 
 /* ---- The cards ---- */

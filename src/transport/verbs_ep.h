@@ -1,6 +1,6 @@
 /** Inside the verbs transport: a reliable connection (RC) to each peer, one receive queue and one completion queue. */
-#ifndef WM_VERBS_H
-#define WM_VERBS_H
+#ifndef WM_VERBS_EP_H
+#define WM_VERBS_EP_H
 
 #include <infiniband/verbs.h>
 
