@@ -1,5 +1,6 @@
 #include "bench/conf.h"
 
+#include "bench/fabric.h"
 #include "src/core/dtype.h"
 
 const char *const wm_buffers_names[] = { "hot", "distinct", "cold", NULL };
@@ -20,7 +21,21 @@ const struct wm_option wm_conf_what[] = {
       .type = WM_OPT_TEXTS,
       AT(transports),
       .fallback = "mpi",
-      .help = "what moves the bytes; several are arms of one comparison, as with every list below but --bytes" },
+      .help = "what moves the bytes; several are arms of one comparison, as with every list below but --bytes and "
+              "--nic" },
+    { .name = "fabric",
+      .arg = "NAME[,NAME...]",
+      .type = WM_OPT_CHOICES,
+      AT(fabrics),
+      .names = wm_fabric_words,
+      .help = "what carries them; without --transport it chooses the transport, with it the devices; a cell whose "
+              "bytes went another way fails" },
+    { .name = "nic",
+      .arg = "auto|NAME[,NAME...]",
+      .type = WM_OPT_TEXTS,
+      AT(nics),
+      .help = "network card of each rank of a host, the list again from its start where there are more ranks; auto: "
+              "the nearest; without it the transport chooses" },
     { .name = "bytes",
       .arg = "SIZE[,SIZE...]",
       .type = WM_OPT_BYTES_LIST,

@@ -14,7 +14,8 @@ extern const char *const wm_buffers_names[], *const wm_sync_names[];
 
 struct wm_run_conf {
     /* what */
-    struct wm_text_list transports, algos, pairs, roots;
+    struct wm_text_list transports, nics, algos, pairs, roots;
+    struct wm_int_list fabrics;                              /* indexes of wm_fabric_words; empty: not named */
     struct wm_int_list dtypes, ops, windows, buffers, syncs; /* dtypes empty: float for reductions, int8 elsewhere */
     struct wm_bytes_list bytes;                              /* empty: powers of two from min to max */
     uint64_t min_bytes, max_bytes, max_inflight_bytes;

@@ -49,27 +49,43 @@ static int serve(void *arg)
     return e->lost == WM_OK ? e->is->transport->progress(e->ep) : WM_OK;
 }
 
+/* What it says that it uses, which must be what the user named. */
+static int hear(struct wm_endpoint *e, struct wm_err *err)
+{
+    if (e->is->transport->claim == NULL)
+        return WM_OK;
+    e->is->transport->claim(e->ep, &e->said);
+    if (e->is->fabric == WM_FABRIC_UNKNOWN || e->said.fabric == WM_FABRIC_UNKNOWN || e->said.fabric == e->is->fabric)
+        return WM_OK;
+    return wm_fail(err, WM_EABSENT, "", 0, "--fabric %s: it found %s (%s)", wm_fabric_names[e->is->fabric],
+                   wm_fabric_names[e->said.fabric], e->said.provider[0] != '\0' ? e->said.provider : e->said.device);
+}
+
 /* Collective: what each rank says it uses. */
 static int gather_claims(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
 {
-    struct wm_claim mine = { .fabric = WM_FABRIC_UNKNOWN };
     if (e->is->transport->claim == NULL)
         return WM_OK;
-    e->is->transport->claim(e->ep, &mine);
     if (world->rank == 0 && (e->claim = calloc((size_t)world->size, sizeof(*e->claim))) == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "claims of %d ranks", world->size);
     return wm_world_agree(world, WM_SPIN, err) == WM_OK
-               ? wm_world_gather(world, &mine, sizeof(mine), e->claim, WM_SPIN, err)
+               ? wm_world_gather(world, &e->said, sizeof(e->said), e->claim, WM_SPIN, err)
                : (int)err->code;
 }
 
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
 {
     struct wm_ep_conf ep = {
-        .world = conf->world, .expired = wm_watch_expired(conf->watch), .slots = conf->slots, .own = e->is->group.conf
+        .world = conf->world,
+        .expired = wm_watch_expired(conf->watch),
+        .slots = conf->slots,
+        .own = e->is->group.conf,
+        .peers = conf->peers->peer,
+        .fabric = e->is->fabric,
+        .nic = e->is->nic[0] != '\0' ? e->is->nic : NULL,
     };
     struct wm_err story = { .rank = -1 };
-    if (e->is->transport->open(&ep, &e->ep, &story) != WM_OK) {
+    if (e->is->transport->open(&ep, &e->ep, &story) != WM_OK || hear(e, &story) != WM_OK) {
         tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
         wm_watch_fault(conf->watch, WM_FAULT_FAILED, e->lost_reason); /* the others may be stuck in it */
     }
@@ -78,7 +94,8 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
     if (story.code == WM_OK && e->is->transport->progress != NULL)
         wm_world_meanwhile(serve, e);
     if (story.code == WM_OK && attach(e, conf, &story) == WM_OK) {
-        open_barrier(e, conf->world, &story);
+        if (conf->peers->barrier)
+            open_barrier(e, conf->world, &story);
         if (wm_world_agree(conf->world, WM_SPIN, &story) == WM_OK)
             gather_claims(e, conf->world, &story);
     }

@@ -15,6 +15,7 @@ struct wm_endpoint {
     char lost_reason[512];
     enum wm_code unshared; /* WM_OK, or why peers cannot put or get: costs the one-sided cells only */
     char unshared_reason[512];
+    struct wm_claim said;   /* what this rank's endpoint says that it uses; fabric UNKNOWN: it cannot say */
     struct wm_claim *claim; /* by rank, on rank 0; NULL before it is opened, and where the transport says nothing */
 };
 
@@ -25,6 +26,7 @@ struct wm_endpoint_conf {
     const struct wm_buf *buf; /* [WM_AREAS], attached by area; stay the caller's */
     unsigned shared;          /* bit by area: peers put into it or get from it */
     unsigned slots;           /* posts that may be open at once */
+    const struct wm_plan_peers *peers;
 };
 
 /** Collective over the world. A transport that cannot be opened costs its cells, not the run: it is `lost`. */

@@ -47,11 +47,27 @@ static bool is_device(const char *counted, const char *claimed)
            (counted[n] == '\0' || (counted[n] == ':' && strchr(claimed, ':') == NULL));
 }
 
-/* Is a counter of the road that is claimed, or wanted? */
+/* Can the counters of RDMA devices be read, and did they stand still? */
+static bool rdma_stood_still(const struct wm_witness *w)
+{
+    bool told = false;
+    for (int i = 0; w->moved != NULL && i < w->moved->n; i++) {
+        const struct wm_traffic_counter *c = &w->moved->counter[i];
+        told |= c->rdma;
+        if (c->rdma && share(w, c) >= idle_share)
+            return false;
+    }
+    return told;
+}
+
+/* Is a counter of the road that is claimed, or wanted? An interface below an RDMA device may have counted its packets:
+ * nothing but a claim makes it one, unless the device stood still. */
 static bool on_road(const struct wm_witness *w, const struct wm_traffic_counter *c, enum wm_fabric wanted)
 {
     enum wm_fabric fabric = w->claim.fabric != WM_FABRIC_UNKNOWN ? w->claim.fabric : wanted;
-    return w->claim.device[0] != '\0' ? is_device(c->device, w->claim.device) : c->fabric == fabric;
+    if (w->claim.device[0] != '\0')
+        return is_device(c->device, w->claim.device);
+    return c->fabric == fabric && (!c->carries_rdma || rdma_stood_still(w));
 }
 
 /* Did other traffic of the counter matter beside this one's? */
@@ -112,6 +128,7 @@ static enum wm_fabric fabric_that_moved(const struct wm_witness *w)
 static void judge_one(const struct wm_witness *w, enum wm_fabric wanted, struct wm_judgement *out)
 {
     struct testimony t;
+    const enum wm_fabric asked = wanted;
     if (w->claim.fabric == WM_FABRIC_UNKNOWN && w->claim.device[0] == '\0' && wanted == WM_FABRIC_UNKNOWN)
         wanted = fabric_that_moved(w);
     hear(w, wanted, &t);
@@ -136,6 +153,11 @@ static void judge_one(const struct wm_witness *w, enum wm_fabric wanted, struct 
     else {
         out->verdict = WM_PROVEN;
         out->fabric = t.best->fabric;
+        if (asked != WM_FABRIC_UNKNOWN && out->fabric != asked) {
+            out->verdict = WM_CONTRADICTED;
+            snprintf(out->reason, sizeof(out->reason), "%s: %s, which is %s, carried %.0f %% of the bytes", w->host,
+                     t.best->device, wm_fabric_names[out->fabric], 100 * t.road_share);
+        }
     }
 }
 

@@ -32,7 +32,8 @@ struct wm_judgement {
  * claimed) counters moved at least 0.9 of it (packets: that many bytes / MTU). contradicted: on some host less than 0.1
  * of it while counters of another road moved at least 0.5. Else unproven: unreadable, too little traffic (not ten times
  * what moved while idle), one host only. The statistics of an interface that itself carries RDMA never contradict.
- * @param wanted  the fabric that the user asked for; UNKNOWN = none
+ * @param wanted  the fabric that the user asked for: bytes that are proven to have taken another one contradict, too;
+ *                UNKNOWN = none
  */
 void wm_evidence_judge(const struct wm_witness *witness, int n, enum wm_fabric wanted, struct wm_judgement *out);
 

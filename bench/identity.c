@@ -61,8 +61,11 @@ static void set_transport_options(struct wm_result_cell *cell, const struct wm_o
             set_option(cell, &group->rows[i], group->conf);
 }
 
-static void set_run_options(struct wm_result_cell *cell, const struct wm_arm_spec *spec, int window)
+static void set_run_options(struct wm_result_cell *cell, enum wm_fabric fabric, const struct wm_arm_spec *spec,
+                            int window)
 {
+    if (fabric != WM_FABRIC_UNKNOWN)
+        set(cell, "fabric", "%s", wm_fabric_names[fabric]);
     if (spec->in_place)
         set(cell, "in-place", "on");
     if (spec->bench->rooted && spec->root == WM_ROOT_ROTATE)
@@ -156,7 +159,7 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
     out->simulated = t->transport->simulated;
     out->status = WM_NOT_RUN;
     place(plan, spec, out);
-    set_run_options(out, spec, cell->window);
+    set_run_options(out, t->fabric, spec, cell->window);
     set_transport_options(out, &t->group);
     write_id(out);
 }
@@ -168,6 +171,8 @@ static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *sp
 {
     if (strcmp(factor, "transport") == 0)
         snprintf(text, bytes, "%s", plan->transport[spec->transport].transport->name);
+    else if (strcmp(factor, "fabric") == 0)
+        snprintf(text, bytes, "%s", wm_fabric_names[plan->transport[spec->transport].fabric]);
     else if (strcmp(factor, "dtype") == 0)
         snprintf(text, bytes, "%s", wm_dtype_names[spec->type]);
     else if (strcmp(factor, "op") == 0)

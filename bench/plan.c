@@ -355,6 +355,48 @@ enum factor { F_TRANSPORT, F_DTYPE, F_OP, F_ALGO, F_ROOT, F_PAIRS, F_WINDOW, F_B
 static const char *const factor_names[FACTORS] = { "transport", "dtype",  "op",      "algo", "root",
                                                    "pairs",     "window", "buffers", "sync" };
 
+/* Combinations of transport and fabric are one factor, named by what differs in them. */
+static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
+{
+    bool transports = false, fabrics = false;
+    for (int t = 1; t < plan->n_transports; t++) {
+        transports |= plan->transport[t].transport != plan->transport[0].transport;
+        fabrics |= plan->transport[t].fabric != plan->transport[0].fabric;
+    }
+    if (transports)
+        snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "transport");
+    if (fabrics)
+        snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "fabric");
+}
+
+static void name_factors(const struct wm_plan *plan, const int n[FACTORS], struct wm_sweep *sweep)
+{
+    name_ways(plan, sweep);
+    for (int f = F_TRANSPORT + 1; f < FACTORS; f++)
+        if (n[f] > 1 && sweep->n_varies < 8)
+            snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", factor_names[f]);
+}
+
+static bool leaves_a_host(const struct wm_plan *plan, const struct wm_arm_spec *arm)
+{
+    if (arm->round == NULL)
+        return plan->hosts > 1;
+    for (int i = 0; i < arm->round->n; i++)
+        if (plan->host_of[arm->round->pair[i].from] != plan->host_of[arm->round->pair[i].to])
+            return true;
+    return false;
+}
+
+static int check_reach(struct maker *m, const struct wm_arm_spec *arm)
+{
+    if (m->plan->transport[arm->transport].fabric != WM_FABRIC_SHM || !leaves_a_host(m->plan, arm))
+        return WM_OK;
+    return wm_fail(m->err, WM_EUSAGE, "", 0, "--fabric shm ends at the host, and %s goes between hosts: %s",
+                   arm->bench->name,
+                   arm->round != NULL ? "name ranks of one host, as with --pairs same-host"
+                                      : "start all ranks on one host, or leave it out");
+}
+
 static void count_factors(const struct maker *m, const struct wm_benchmark *b, int n_algos, int n[FACTORS])
 {
     const struct wm_run_conf *c = m->conf;
@@ -448,11 +490,9 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
     if (choose_algorithms(m, b, algos, &n_algos) != WM_OK)
         return m->err->code;
     count_factors(m, b, n_algos, n);
-    for (int f = 0; f < FACTORS; f++) {
+    for (int f = 0; f < FACTORS; f++)
         arms *= n[f];
-        if (n[f] > 1 && sweep->n_varies < 8)
-            snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", factor_names[f]);
-    }
+    name_factors(m->plan, n, sweep);
     sweep->bench = b;
     sweep->n_sizes = takes_bytes(b) ? m->n_bytes : 1;
     sweep->arm = calloc((size_t)arms, sizeof(*sweep->arm));
@@ -461,7 +501,8 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
     if (sweep->arm == NULL || sweep->cell == NULL)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d arms of %s", arms, b->name);
     for (; sweep->n_arms < arms; sweep->n_arms++) {
-        if (fill_arm(m, b, algos, round, at, &sweep->arm[sweep->n_arms]) != WM_OK)
+        if (fill_arm(m, b, algos, round, at, &sweep->arm[sweep->n_arms]) != WM_OK ||
+            check_reach(m, &sweep->arm[sweep->n_arms]) != WM_OK)
             return m->err->code;
         for (int f = FACTORS - 1; f >= 0 && ++at[f] == n[f]; f--)
             at[f] = 0;

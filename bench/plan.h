@@ -12,11 +12,17 @@
 #include "src/result/result.h"
 #include "src/transport/transport.h"
 
-/* One transport of the run with its own options. */
+enum { WM_NIC_BYTES = 48 };
+
+/* One transport of the run with its own options, over one fabric where the user named some. */
 struct wm_plan_transport {
     const struct wm_transport *transport;
     struct wm_option_group group; /* conf: owned by the caller; rows NULL where it has none */
+    enum wm_fabric fabric;        /* --fabric; UNKNOWN: not named */
+    char nic[WM_NIC_BYTES];       /* --nic: this rank's card, "mlx5_0:1"; "": the transport chooses */
 };
+
+enum { WM_PLAN_TRANSPORTS = 16 };
 
 /* One arm: every factor of its cells but the size. */
 struct wm_arm_spec {
@@ -121,6 +127,18 @@ struct wm_plan_need {
     unsigned shared;             /* areas that peers put into or get from, over all cells */
 };
 int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err);
+
+/* Whom one rank talks to over one transport of the plan. */
+struct wm_plan_peers {
+    bool *peer;   /* by rank; room for plan->ranks, the caller's */
+    bool barrier; /* the barrier between operations runs over this transport; its peers are among them */
+};
+
+/**
+ * The peers of pairs, of the schedules of collectives with every algorithm and root that is planned, and of the barrier
+ * between their operations.
+ */
+int wm_plan_peers(const struct wm_plan *plan, int transport, int rank, struct wm_plan_peers *out, struct wm_err *err);
 
 /** Longest time: what the cells may take by --cell-time, in nanoseconds, and what is tried for auto before them (a slow
  * network takes longer: 12 operations each). */

@@ -148,6 +148,17 @@ static void record_evidence(const struct wm_evidence *evidence, struct wm_result
     cell->evidence.counters = json_incref(evidence->counters);
 }
 
+/* What the counters say carried the bytes, else what the transport is by its own making. */
+static void record_way(const struct wm_endpoint *e, const struct wm_evidence *evidence, struct wm_result_cell *cell)
+{
+    enum wm_fabric fabric = evidence->judgement.fabric;
+    if (fabric == WM_FABRIC_UNKNOWN)
+        fabric = e->said.fabric;
+    if (fabric != WM_FABRIC_UNKNOWN)
+        snprintf(cell->fabric, sizeof(cell->fabric), "%s", wm_fabric_names[fabric]);
+    snprintf(cell->provider, sizeof(cell->provider), "%s", e->said.provider);
+}
+
 int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct wm_record_extra *extra,
               struct wm_result_cell *cell, struct wm_err *err)
 {
@@ -158,6 +169,7 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
         cell->verify.wrong_elements = (int64_t)arm->verified.wrong_elements;
     }
     record_noise(arm, extra, cell);
+    record_way(arm->endpoint, &extra->evidence, cell);
     if (arm->status != WM_MEASURED)
         return WM_OK;
     record_time(arm, cell);

@@ -28,6 +28,7 @@ struct run {
     const struct wm_world *part; /* of the last comparison, kept: the next often has the same members */
     struct wm_world *own_part;   /* the same when it is not the whole world */
     int *member, *last_member;
+    bool *peer; /* by rank, while an endpoint is opened */
     int n_members, n_last;
     uint64_t began_ns;
     uint32_t number;               /* of the comparison's first cell, for the watch */
@@ -184,22 +185,37 @@ static unsigned slots(const struct wm_plan *plan)
     return 2 * window + 2 > LEAST_SLOTS ? (unsigned)(2 * window + 2) : LEAST_SLOTS;
 }
 
-/* Collective over the world. */
-static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int size)
+/* Collective over the world. A transport that is opened talks to those whom the whole plan needs. */
+static void open_endpoint(struct run *run, int t)
 {
+    struct wm_plan_peers peers = { .peer = run->peer };
+    struct wm_endpoint *e = &run->endpoint[t];
     struct wm_endpoint_conf conf = {
         .world = run->world,
         .watch = run->is->watch,
         .buf = run->bench.buf,
         .shared = run->shared,
         .slots = slots(run->plan),
+        .peers = &peers,
     };
+    struct wm_err err = { .rank = -1 };
+    wm_plan_peers(run->plan, t, run->world->rank, &peers, &err);
+    if (wm_world_agree(run->world, WM_SPIN, &err) == WM_OK) {
+        wm_endpoint_open(e, &conf);
+        return;
+    }
+    e->lost = err.code;
+    wm_err_text(&err, e->lost_reason, sizeof(e->lost_reason));
+}
+
+static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int size)
+{
     for (int a = 0; a < sweep->n_arms; a++) {
         struct wm_endpoint *e = &run->endpoint[sweep->arm[a].transport];
         if (!sweep->cell[size * sweep->n_arms + a].planned || e->ep != NULL || e->lost != WM_OK)
             continue;
         wm_watch_phase(run->is->watch, WM_PHASE_OPEN, run->number);
-        wm_endpoint_open(e, &conf);
+        open_endpoint(run, sweep->arm[a].transport);
         if (run->world->rank == 0 && e->lost == WM_OK && run->is->seats != NULL)
             wm_seats_judge(run->is->seats, run->world, e, run->is->sink->warning, run->is->sink->arg);
     }
@@ -209,7 +225,7 @@ static void open_endpoints(struct run *run, const struct wm_sweep *sweep, int si
 /* Collective over the world: who was not there learns which endpoints were lost; all learn whether to go on. */
 static int rejoin(struct run *run, struct wm_err *err)
 {
-    uint64_t flags[17] = { 0 };
+    uint64_t flags[WM_PLAN_TRANSPORTS + 1] = { 0 };
     int n = run->plan->n_transports;
     bool member = is_member(run);
     wm_watch_phase(run->is->watch, member ? WM_PHASE_RECORD : WM_PHASE_IDLE, run->number);
@@ -276,6 +292,20 @@ static void require_proof(const struct run *run, struct wm_cell *planned, const 
              j->verdict != WM_VERDICT_NONE ? j->reason : "no byte has to leave a host that counters could tell of");
 }
 
+/* --fabric: bytes that went another way are a failure; the figures stay, for they are of that way. */
+static void require_fabric(const struct run *run, struct wm_cell *planned, const struct wm_arm *arm,
+                           const struct wm_record_extra *extra, struct wm_result_cell *cell)
+{
+    enum wm_fabric wanted = run->plan->transport[arm->spec->transport].fabric;
+    const struct wm_judgement *j = &extra->evidence.judgement;
+    if (wanted == WM_FABRIC_UNKNOWN || cell->status != WM_MEASURED || j->verdict != WM_CONTRADICTED ||
+        j->fabric == wanted)
+        return;
+    planned->status = cell->status = WM_FAILED;
+    snprintf(cell->reason, sizeof(cell->reason), "--fabric %s: the bytes went another way: %s", wm_fabric_names[wanted],
+             j->reason);
+}
+
 static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, int a, const struct wm_arm *arm,
                        const struct wm_record_extra *extra, const struct wm_ratio_point *ratio)
 {
@@ -289,6 +319,7 @@ static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, 
             wm_limits_cell(&run->limits, arm, run->bench.buf, cell);
             if (arm->spec->algo != sweep->arm[a].algo)
                 snprintf(cell->algo_chosen, sizeof(cell->algo_chosen), "%s", arm->spec->algo->name);
+            require_fabric(run, &sweep->cell[size * sweep->n_arms + a], arm, extra, cell);
             require_proof(run, &sweep->cell[size * sweep->n_arms + a], extra, cell);
             sink->cell(sink->arg, cell, sweep, a, ratio, &run->failed);
         }
@@ -464,12 +495,13 @@ static int open_run(struct run *run, struct wm_err *err)
 {
     run->endpoint = calloc((size_t)run->plan->n_transports, sizeof(*run->endpoint));
     run->member = calloc((size_t)run->world->size, sizeof(*run->member));
+    run->peer = calloc((size_t)run->world->size, sizeof(*run->peer));
     run->last_member = calloc((size_t)run->world->size, sizeof(*run->last_member));
     run->median_ns = calloc((size_t)run->world->size, sizeof(*run->median_ns));
     run->member_ns = calloc((size_t)run->world->size, sizeof(*run->member_ns));
     run->bench.scratch = malloc(WM_SERIES_SCRATCH * sizeof(*run->bench.scratch));
     if (run->endpoint == NULL || run->member == NULL || run->last_member == NULL || run->median_ns == NULL ||
-        run->member_ns == NULL || run->bench.scratch == NULL)
+        run->member_ns == NULL || run->bench.scratch == NULL || run->peer == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "endpoints and members of %d ranks", run->world->size);
     wm_limits_open(&run->limits, run->plan, run->world->rank, run->is->seats, err);
     wm_witnesses_open(&run->witnesses, run->plan, run->world->rank);
@@ -492,6 +524,7 @@ static void close_run(struct run *run, bool together)
     free(run->endpoint);
     free(run->member);
     free(run->last_member);
+    free(run->peer);
     free(run->median_ns);
     free(run->member_ns);
     free(run->bench.scratch);

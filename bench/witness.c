@@ -117,7 +117,8 @@ static void keep_counters(struct testimony *t, const struct wm_traffic *moved)
     }
 }
 
-static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint64_t ns, struct testimony *t)
+static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint64_t ns, enum wm_fabric wanted,
+                    struct testimony *t)
 {
     struct wm_traffic idle = { .counter = calloc((size_t)w->idle.n + 1, sizeof(*idle.counter)) };
     if (idle.counter != NULL)
@@ -130,7 +131,7 @@ static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint
         .idle = &idle,
         .claim = t->claim,
     };
-    wm_evidence_judge(&witness, 1, WM_FABRIC_UNKNOWN, &t->judgement);
+    wm_evidence_judge(&witness, 1, wanted, &t->judgement);
     if (t->judgement.verdict != WM_VERDICT_NONE)
         keep_counters(t, moved);
     wm_traffic_free(&idle);
@@ -197,6 +198,18 @@ static bool to_be_proven(const struct wm_comparison *c, const struct wm_arm *arm
     const struct wm_transport *transport = arm->endpoint->is->transport;
     return c->members->hosts > 1 && arm->status == WM_MEASURED && arm->endpoint->lost == WM_OK &&
            arm->cell->bytes > 0 && !transport->simulated && !transport->moves_nothing;
+}
+
+/* Within a host MPI may take any way, and says nothing. */
+static void judge_unseen(const struct wm_arm *arm, struct wm_judgement *out)
+{
+    const struct wm_endpoint *e = arm->endpoint;
+    if (e->is->fabric == WM_FABRIC_UNKNOWN || e->said.fabric != WM_FABRIC_UNKNOWN || arm->status != WM_MEASURED ||
+        arm->cell->bytes == 0)
+        return;
+    out->verdict = WM_UNPROVEN;
+    snprintf(out->reason, sizeof(out->reason), "within a host no counter tells which way %s took",
+             e->is->transport->name);
 }
 
 /* Collective: counters around the block; moved is filled on ranks that look. */
@@ -289,16 +302,18 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
     *out = (struct wm_evidence){ 0 };
     if (looks)
         memcpy(mine.host, c->members->places[c->members->rank].host, sizeof(mine.host));
-    if (!to_be_proven(c, arm))
+    if (!to_be_proven(c, arm)) {
+        if (c->members->hosts == 1)
+            judge_unseen(arm, &out->judgement);
         return WM_OK;
+    }
     if (wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err) != WM_OK ||
         must_move(w, c, arm, calls, &mine, err) != WM_OK)
         return err->code;
     int rc = observe(w, c, arm, calls, looks, &moved, &ns, err);
     if (looks && rc == WM_OK) {
-        if (arm->endpoint->is->transport->claim != NULL)
-            arm->endpoint->is->transport->claim(arm->endpoint->ep, &mine.claim);
-        testify(w, &moved, ns, &mine);
+        mine.claim = arm->endpoint->said;
+        testify(w, &moved, ns, arm->endpoint->is->fabric, &mine);
     }
     wm_traffic_free(&moved);
     if (rc == WM_OK && arm->endpoint->lost == WM_OK)

@@ -80,23 +80,36 @@ static const char *host_of(const struct wm_table *t, int rank)
 
 /* ---- the block's first line ---- */
 
-/* What a block shares, but for what its arms vary; the provider comes with the transport. */
+static bool comes_with_transport(const struct wm_field *f)
+{
+    static const char *const names[] = { "provider", "fabric", "simulated" };
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(f->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool ways_vary(const struct wm_table *t)
+{
+    return varies(t, "transport") || varies(t, "fabric");
+}
+
+/* What a block shares, but for what its arms vary. */
 static bool shared_by_block(const struct wm_table *t, const struct wm_field *f)
 {
-    static const char *const with_transport[] = { "provider", "fabric", "simulated" };
     if ((f->flags & WM_FIELD_IDENTITY) == 0 || varies(t, f->name))
         return false;
     if (strcmp(f->name, "id") == 0 || f->type == WM_FIELD_INT64 || f->type == WM_FIELD_SETTINGS)
         return false;
-    for (size_t i = 0; i < sizeof(with_transport) / sizeof(with_transport[0]); i++)
-        if (strcmp(f->name, with_transport[i]) == 0 && varies(t, "transport"))
-            return false;
-    return true;
+    return !comes_with_transport(f) || !ways_vary(t);
 }
 
+/* A cell whose provider or fabric is not known may have any. */
 static bool same_field(const struct wm_field *f, const struct wm_result_cell *a, const struct wm_result_cell *b)
 {
     const char *at_a = (const char *)a + f->offset, *at_b = (const char *)b + f->offset;
+    if (f->type == WM_FIELD_TEXT && comes_with_transport(f) && (*at_a == '\0' || *at_b == '\0'))
+        return true;
     return f->type == WM_FIELD_TEXT ? strcmp(at_a, at_b) == 0 : memcmp(at_a, at_b, f->bytes) == 0;
 }
 
@@ -155,7 +168,7 @@ static void put_first_line(const struct wm_table *t)
     put_color(t, "1");
     put_clean(t->to, c->bench);
     put_word(t, "transport", c->transport);
-    if (!varies(t, "transport")) {
+    if (!ways_vary(t)) {
         put_word(t, "provider", c->provider);
         put_word(t, "fabric", c->fabric);
     }

@@ -37,11 +37,16 @@ struct wm_cli_options {
     char title[16][32];
     char **words; /* benchmarks */
     int n_words;
-    struct wm_plan_transport transport[16];
+    struct wm_plan_transport transport[WM_PLAN_TRANSPORTS];
     int n_transports;
+    void *copy[WM_PLAN_TRANSPORTS]; /* confs with another provider than the user's; NULL where there is none */
 };
 
-/** Local and silent. @return WM_OK, WM_EUSAGE, WM_EABSENT (a transport that is not built in), WM_ENOMEM */
+/**
+ * Local and silent; asks nothing of this machine. Where --fabric chooses the transport it is the first that is built
+ * in: wm_cli_here() (src/cli/fabric.h) looks which can be used. @return WM_OK, WM_EUSAGE, WM_EABSENT (a transport that
+ * is not built in), WM_ENOMEM
+ */
 int wm_cli_options_parse(struct wm_cli_options *o, bool with_plan, int argc, char **argv, struct wm_err *err);
 void wm_cli_options_free(struct wm_cli_options *o);
 void wm_cli_options_print(bool with_plan, FILE *to, enum wm_option_format format);

@@ -67,6 +67,8 @@ static json_t *ranks(const struct wm_world *world, const struct wm_survey *surve
                                  p->local_rank, "cpus", wm_result_text(p->cpus));
         if (rank != NULL)
             add_seat(rank, &survey->seat[r], survey->chosen[r]);
+        if (rank != NULL && survey->nic != NULL && survey->nic[r][0] != '\0')
+            json_object_set_new(rank, "nic", wm_result_text(survey->nic[r]));
         json_array_append_new(list, rank);
     }
     json_t *o = json_pack("{s:o}", "ranks", list);

@@ -1,7 +1,10 @@
 #include <string.h>
 
+#include "bench/fabric.h"
 #include "src/cli/command.h"
+#include "src/cli/fabric.h"
 #include "src/mem/mem.h"
+#include "src/topo/fabric.h"
 #include "src/world/world.h"
 
 static void list_benchmarks(void)
@@ -59,6 +62,46 @@ static void list_memory(void)
     }
 }
 
+/* Which transports can use a fabric here, and why the others cannot. */
+static void print_transports(const struct wm_cli_options *o, const struct wm_fabric_row *row)
+{
+    const char *const *lists[] = { row->alone, row->others };
+    for (int l = 0; l < 2; l++)
+        for (int i = 0; i < WM_FABRIC_TRANSPORTS && lists[l][i] != NULL; i++) {
+            struct wm_err probe = { .rank = -1 };
+            if (wm_cli_probe(o, lists[l][i], row->fabric, &probe) == WM_OK)
+                printf("  %-15s by transport %s%s\n", "", lists[l][i],
+                       strcmp(lists[l][i], "mpi") == 0 ? ", where the library takes it" : "");
+            else
+                printf("  %-15s not by transport %s: %s\n", "", lists[l][i], probe.what);
+        }
+}
+
+static void list_fabrics(void)
+{
+    static const struct wm_topo_request here;
+    struct wm_cli_options o = { 0 }; /* as the user who gives no options */
+    struct wm_topo topo = { 0 };
+    struct wm_err err = { .rank = -1 };
+    char devices[200];
+    printf("\nfabrics\n");
+    if (wm_topo_discover(&here, &topo, &err) != WM_OK)
+        printf("  this machine cannot be looked at: %s\n", err.what);
+    for (int i = 0; err.code == WM_OK && wm_fabric_words[i] != NULL; i++) {
+        const struct wm_fabric_row *row = wm_fabric_row(wm_fabric_of_word(i));
+        int n = wm_fabric_devices(&topo, row->fabric, devices, sizeof(devices));
+        if (n == 0)
+            printf("  %-15s not here: looked for %s\n", wm_fabric_words[i], row->looked_for);
+        else
+            printf("  %-15s %s\n", wm_fabric_words[i], devices);
+        if (n > 0 && row->joins_gpus)
+            printf("  %-15s not usable: this wiremark moves host memory only\n", "");
+        else if (n > 0)
+            print_transports(&o, row);
+    }
+    wm_topo_free(&topo);
+}
+
 static int list_main(int argc, char **argv)
 {
     struct wm_err err = { .rank = -1 };
@@ -69,12 +112,13 @@ static int list_main(int argc, char **argv)
     list_benchmarks();
     list_transports();
     list_memory();
+    list_fabrics();
     return 0;
 }
 
 const struct wm_command wm_command_list = {
     .name = "list",
     .arguments = "",
-    .summary = "benchmarks, transports and memory kinds: built in, usable here, and if not, why",
+    .summary = "benchmarks, transports, memory kinds and fabrics: built in, usable here, and if not, why",
     .main = list_main,
 };

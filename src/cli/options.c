@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "src/cli/command.h"
-#include "src/core/text.h"
+#include "src/cli/fabric.h"
 
 /* Headings in the order of help: the run's own groups, then each transport's. */
 static void lay_out(struct wm_cli_options *o, bool with_plan)
@@ -34,45 +34,7 @@ static int lay_out_transports(struct wm_cli_options *o, struct wm_err *err)
     return WM_OK;
 }
 
-static int unknown_transport(const char *name, struct wm_err *err)
-{
-    const char *names[32] = { NULL };
-    char hint[128];
-    for (int i = 0; i < 31 && wm_transports[i].name != NULL; i++)
-        names[i] = wm_transports[i].name;
-    return wm_fail(err, WM_EUSAGE, "", 0, "--transport: unknown transport '%s'%s; wiremark list shows all", name,
-                   wm_did_you_mean(hint, sizeof(hint), name, names));
-}
-
-static struct wm_option_group group_of(const struct wm_cli_options *o, const struct wm_transport *t)
-{
-    for (int g = 0; g < o->n_groups; g++)
-        if (o->group[g].rows == t->options && t->options != NULL)
-            return o->group[g];
-    return (struct wm_option_group){ .title = t->name };
-}
-
-static int choose_transports(struct wm_cli_options *o, struct wm_err *err)
-{
-    for (int i = 0; i < o->conf.transports.n; i++) {
-        const char *name = o->conf.transports.value[i];
-        const struct wm_transport_row *row = wm_transport_find(name);
-        if (row == NULL)
-            return unknown_transport(name, err);
-        if (row->transport == NULL)
-            return wm_fail(err, WM_EABSENT, "", 0, "--transport %s: not built in, it needs %s when wiremark is built",
-                           name, row->needs);
-        for (int k = 0; k < o->n_transports; k++)
-            if (o->transport[k].transport == row->transport)
-                return wm_fail(err, WM_EUSAGE, "", 0, "--transport: %s is named twice", name);
-        o->transport[o->n_transports++] =
-            (struct wm_plan_transport){ .transport = row->transport, .group = group_of(o, row->transport) };
-    }
-    return WM_OK;
-}
-
-/* Options of a transport that is not measured would change nothing: say so. */
-static int refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err)
+int wm_cli_refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err)
 {
     for (int i = 0; wm_transports[i].name != NULL; i++) {
         const struct wm_transport *t = wm_transports[i].transport;
@@ -81,7 +43,7 @@ static int refuse_idle_options(const struct wm_cli_options *o, struct wm_err *er
             used |= o->transport[k].transport == t;
         if (t == NULL || t->options == NULL || used)
             continue;
-        struct wm_option_group group = group_of(o, t);
+        struct wm_option_group group = wm_cli_group_of(o, t);
         for (int r = 0; t->options[r].name != NULL; r++)
             if (group.given >> r & 1)
                 return wm_fail(err, WM_EUSAGE, "", 0, "--%s has no effect without --transport %s", t->options[r].name,
@@ -99,7 +61,7 @@ int wm_cli_options_parse(struct wm_cli_options *o, bool with_plan, int argc, cha
         return err->code;
     if (o->conf.help)
         return WM_OK;
-    return choose_transports(o, err) == WM_OK ? refuse_idle_options(o, err) : (int)err->code;
+    return wm_cli_choose(o, false, err);
 }
 
 void wm_cli_options_free(struct wm_cli_options *o)
@@ -108,6 +70,7 @@ void wm_cli_options_free(struct wm_cli_options *o)
     free(o->words);
     for (size_t i = 0; i < sizeof(o->own) / sizeof(*o->own); i++)
         free(o->own[i]);
+    wm_cli_unchoose(o);
     *o = (struct wm_cli_options){ 0 };
 }
 

@@ -11,6 +11,7 @@
 #include "src/cli/bind.h"
 #include "src/cli/command.h"
 #include "src/cli/environment.h"
+#include "src/cli/fabric.h"
 #include "src/cli/output.h"
 #include "src/cli/survey.h"
 #include "src/core/units.h"
@@ -292,11 +293,25 @@ static int plan_journal(struct session *s, struct wm_err *err)
     return err->code;
 }
 
+/* Cards that --nic named, for the result. */
+static int gather_nics(struct session *s, struct wm_err *err)
+{
+    char mine[WM_NIC_BYTES];
+    snprintf(mine, sizeof(mine), "%s", wm_cli_nic(&s->options));
+    if (s->world->rank == 0 && (s->survey.nic = calloc((size_t)s->world->size, sizeof(*s->survey.nic))) == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "cards of %d ranks", s->world->size);
+    if (agree(s, err) != WM_OK)
+        return err->code;
+    return wm_world_gather(s->world, mine, sizeof(mine), s->survey.nic, WM_SLEEP, err);
+}
+
 /* What the machines are made of, and whether the ranks sit well there. */
 static int look_around(struct session *s, struct wm_err *err)
 {
     bool bound = s->options.conf.bind == WM_BINDING_AUTO;
     if (wm_survey(s->world, NULL, bound ? &s->bound : NULL, &s->survey, err) != WM_OK)
+        return err->code;
+    if (s->options.conf.nics.n > 0 && gather_nics(s, err) != WM_OK)
         return err->code;
     for (size_t i = 0; i < json_array_size(s->survey.warnings); i++)
         print_warning(json_string_value(json_array_get(s->survey.warnings, i)));
@@ -447,6 +462,8 @@ static int run_together(struct session *s, int argc, char **argv, const struct w
         return print_help(s);
     if (agree(s, &err) != WM_OK)
         return refuse(s, &err);
+    if (wm_cli_same_choice(&s->options, s->world, &err) != WM_OK)
+        return refuse(s, &err);
     make_plan(s, &err);
     if (agree(s, &err) != WM_OK)
         return refuse(s, &err);
@@ -483,6 +500,8 @@ static int run_main(int argc, char **argv)
     struct wm_err parsed = { .rank = -1 }, err = { .rank = -1 };
     wm_launch_read(&s.launch);
     wm_cli_options_parse(&s.options, false, argc, argv, &parsed);
+    if (parsed.code == WM_OK && !s.options.conf.help)
+        wm_cli_here(&s.options, &s.launch, &parsed);
     if (parsed.code == WM_OK && s.options.conf.bind == WM_BINDING_AUTO)
         wm_cli_bind(&s.launch, &s.bound, &parsed);
     if (start(&s, &argc, &argv, &err) != WM_OK) {

@@ -248,6 +248,7 @@ void wm_survey_free(struct wm_survey *survey)
     free(survey->quota);
     free(survey->seat);
     free(survey->chosen);
+    free(survey->nic);
     json_decref(survey->topology);
     json_decref(survey->warnings);
     memset(survey, 0, sizeof(*survey));

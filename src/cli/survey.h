@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "bench/plan.h"
 #include "src/topo/bind.h"
 #include "src/topo/limit.h"
 #include "src/topo/topo.h"
@@ -23,8 +24,9 @@ struct wm_survey {
     struct wm_chosen {
         int gpu, nic; /* by rank: what --bind auto chose, as in struct wm_seat */
     } * chosen;
-    json_t *topology; /* {"kinds": [{"hosts": [...], ...}]} for the result */
-    json_t *warnings; /* sentences: ranks far from their devices, on one core, ... */
+    char (*nic)[WM_NIC_BYTES]; /* by rank: the card that --nic named; NULL: it was not given. Filled by the caller */
+    json_t *topology;          /* {"kinds": [{"hosts": [...], ...}]} for the result */
+    json_t *warnings;          /* sentences: ranks far from their devices, on one core, ... */
 };
 
 /**

@@ -21,6 +21,23 @@ enum wm_fabric wm_fabric_of(const struct wm_fabric_facts *facts);
 /** The rules as a Markdown table, in the order in which they are tried. */
 void wm_fabric_print_rules(FILE *to);
 
+/* ---- what is on a node ---- */
+
+/** Names of the devices that are up and of this fabric, "mlx5_0:1, mlx5_1:1"; returns how many there are. */
+int wm_fabric_devices(const struct wm_topo *topo, enum wm_fabric fabric, char *text, size_t bytes);
+
+/** All ports and interfaces with their fabrics, "mlx5_0:1 (ib, DOWN), eth0 (tcp)"; returns how many there are. */
+int wm_fabric_inventory(const struct wm_topo *topo, char *text, size_t bytes);
+
+/* What --nic names: a port of an RDMA device, or an interface, also one of an RDMA device and the loopback. */
+struct wm_fabric_card {
+    char name[48]; /* "mlx5_0:1", "eth0" */
+    enum wm_fabric fabric;
+    bool rdma;
+};
+/** "mlx5_0" (its first port that is up), "mlx5_0:2" or "eth0". False: there is no such card. */
+bool wm_fabric_find_card(const struct wm_topo *topo, const char *name, struct wm_fabric_card *out);
+
 /* ---- RoCE and InfiniBand address tables ---- */
 
 /**

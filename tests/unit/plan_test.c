@@ -6,7 +6,7 @@
 #include "src/cli/command.h"
 #include "tests/unit/check.h"
 
-enum { MAX_WORDS = 24 };
+enum { MAX_WORDS = 32 };
 
 /* A plan from a command line, as the program makes it. */
 struct made {
@@ -78,6 +78,7 @@ static void test_counts(void)
         { "allreduce alltoall --algo native,allreduce:auto --bytes 64", 2, 1, 2, 2 + 1 },
         { "latency --transport sim --sim-fault-rank 1 --bytes 8", 2, 1, 1, 1 },
         { "latency --transport mpi,null --bytes 8", 2, 1, 1, 2 },
+        { "latency --transport mpi --fabric tcp,ib --bytes 8", 2, 1, 1, 2 },
         { "broadcast --root 0,1,rotate --bytes 8", 2, 1, 1, 3 },
         { "allreduce --op sum,max --sync barrier,none --buffers hot,cold --bytes 8", 2, 1, 1, 8 },
     };
@@ -146,6 +147,9 @@ static void test_refusals(void)
         { "latency --seed 18446744073709551615", 2, WM_EUSAGE,
           "--seed: \"18446744073709551615\" is out of range, want from 0 to 4294967295" },
         { "latency --byt 8", 2, WM_EUSAGE, "--bytes" },
+        { "latency --fabric rocee", 2, WM_EUSAGE, "did you mean roce?" },
+        { "latency --fabric tcp,tcp", 2, WM_EUSAGE, "tcp is given twice" },
+        { "latency --fabric roce --transport sim", 2, WM_EUSAGE, "sim does not use roce" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct made m;
@@ -201,6 +205,62 @@ static void test_identities(void)
              "placement=cross-host root=rotate");
 }
 
+static void test_ids_name_the_fabric_asked_for(void)
+{
+    check_id(2, 2, "latency --transport mpi --fabric tcp,ib --bytes 8", 0, 1,
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=2 "
+             "placement=cross-host fabric=ib");
+    check_id(2, 2, "latency --nic eth0 --bytes 8", 0, 0, /* and never a card */
+             "bench=latency transport=mpi path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=2 "
+             "placement=cross-host");
+}
+
+static void test_arms_are_named_by_their_ways(void)
+{
+    static const struct {
+        const char *line, *varies[2], *label;
+    } rows[] = {
+        { "latency --bytes 8 --transport mpi --fabric tcp,ib", { "fabric" }, "fabric=ib" },
+        { "latency --bytes 8 --transport mpi,null", { "transport" }, "transport=null" },
+        { "latency --bytes 8 --transport mpi --fabric tcp,ib --dtype int8", { "fabric" }, "fabric=ib" },
+        { "latency --bytes 8 --transport mpi --fabric tcp,ib --buffers hot,cold",
+          { "fabric", "buffers" },
+          "fabric=tcp buffers=cold" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        char label[64];
+        if (CHECK(make(&m, 2, 1, rows[i].line) == WM_OK)) {
+            for (int v = 0; v < m.plan.sweep[0].n_varies; v++)
+                CHECK_TEXT(m.plan.sweep[0].varies[v], rows[i].varies[v]);
+            CHECK_INT(m.plan.sweep[0].n_varies, 1 + (rows[i].varies[1] != NULL));
+            CHECK_TEXT(wm_plan_arm_label(&m.plan, &m.plan.sweep[0], 1, label, sizeof(label)), rows[i].label);
+        }
+        drop(&m);
+    }
+}
+
+static void test_shared_memory_ends_at_the_host(void)
+{
+    static const struct {
+        const char *line, *part;
+        int hosts;
+    } rows[] = {
+        { "latency --fabric shm", "--fabric shm ends at the host, and latency goes between hosts: name ranks of one",
+          2 },
+        { "allreduce --fabric shm --bytes 64", "allreduce goes between hosts: start all ranks on one host", 2 },
+        { "latency --fabric tcp,shm --transport mpi", "latency goes between hosts", 2 },
+        { "latency --fabric shm --pairs same-host", "", 2 },
+        { "allreduce --fabric shm --bytes 64", "", 1 },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        CHECK_INT(make(&m, 4, rows[i].hosts, rows[i].line), rows[i].part[0] != '\0' ? WM_EUSAGE : WM_OK);
+        CHECK_HAS(m.err.what, rows[i].part);
+        drop(&m);
+    }
+}
+
 /* Two cells of one plan never share an id: launches are matched by it. */
 static void test_ids_are_unique(void)
 {
@@ -212,7 +272,8 @@ static void test_ids_are_unique(void)
         make(
             &m, 4, 2,
             "latency bandwidth allreduce broadcast --algo all --dtype int8,float --op sum,max --root 0,1 --window 4,64 "
-            "--buffers hot,cold --sync none,barrier --pairs 0-1,0-2 --bytes 8,16") == WM_OK);
+            "--buffers hot,cold --sync none,barrier --pairs 0-1,0-2 --bytes 8 --fabric tcp,ib --transport mpi") ==
+        WM_OK);
     for (int i = 0; i < m.plan.n_sweeps; i++)
         for (int k = 0; k < m.plan.sweep[i].n_sizes * m.plan.sweep[i].n_arms && n < 512; k++) {
             wm_plan_identity(&m.plan, &m.plan.sweep[i], k / m.plan.sweep[i].n_arms, k % m.plan.sweep[i].n_arms, &cell);
@@ -347,6 +408,9 @@ int main(void)
     test_counts();
     test_refusals();
     test_identities();
+    test_ids_name_the_fabric_asked_for();
+    test_arms_are_named_by_their_ways();
+    test_shared_memory_ends_at_the_host();
     test_ids_are_unique();
     test_numbers_lead_back_to_cells();
     test_needs();
