@@ -78,7 +78,7 @@ static void test_groups(void)
     check("allreduce --algo ring --bytes 64", 8, 1, 0, 0,
           "1 2 4 6 7 barrier"); /* and those 1, 2, 4 further and before */
     check("allreduce --algo ring,recursive-doubling --bytes 64 --sync none", 8, 1, 0, 0, "1 2 4 7");
-    check("allreduce --bytes 64 --sync none", 8, 1, 0, 0, ""); /* the library's own */
+    check("allreduce --bytes 64 --sync none", 8, 1, 0, 0, "");                    /* the library's own */
     check("allreduce --algo auto --bytes 64 --sync none", 8, 1, 0, 0, "1 2 4 7"); /* each of which may be chosen */
     check("barrier", 8, 1, 0, 0, "1 2 4 6 7 barrier");
     check("alltoall --algo pairwise --bytes 64 --sync none", 6, 1, 0, 5, "0 1 2 3 4");
