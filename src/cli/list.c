@@ -40,13 +40,15 @@ static void list_transports(void)
     for (int i = 0; wm_transports[i].name != NULL; i++) {
         const struct wm_transport *t = wm_transports[i].transport;
         struct wm_err probe = { .rank = -1 };
-        char version[160] = "";
+        char version[160] = "", parts[400] = "";
         if (t != NULL && t->probe != NULL)
             t->probe(NULL, &probe);
         if (t != NULL && t->version != NULL)
             t->version(version, sizeof(version));
         print_state(wm_transports[i].name, t != NULL ? t->summary : "", t != NULL ? NULL : wm_transports[i].needs,
                     &probe, version);
+        if (t != NULL && t->parts != NULL && probe.code == WM_OK)
+            printf("  %-15s usable here: %s\n", "", t->parts(parts, sizeof(parts)));
     }
 }
 

@@ -1,10 +1,6 @@
 /** libfabric as a transport: EFA and every other provider with reliable datagram endpoints. */
 #include "src/transport/ofi.h"
 
-#include <string.h>
-
-#include "src/topo/fabric.h"
-
 static const char *const put_names[] = { "auto", "delivery", "flush", NULL };
 
 static const struct wm_option ofi_options[] = {
@@ -30,7 +26,7 @@ static int ofi_probe(const void *own, struct wm_err *err)
 {
     static const struct wm_ofi_conf plain = { .provider = NULL };
     struct fi_info *info = NULL;
-    int rc = wm_ofi_choose(own != NULL ? own : &plain, &info, err);
+    int rc = wm_ofi_choose(own != NULL ? own : &plain, WM_FABRIC_UNKNOWN, NULL, &info, err);
 
     fi_freeinfo(info);
     return rc;
@@ -48,23 +44,19 @@ static const char *ofi_version(char *text, size_t bytes)
 static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct wm_ofi_ep *e = wm_ofi_of(ep);
-    const struct fi_info *info = e->info;
-    const struct fid_nic *nic = info->nic;
-    struct wm_fabric_facts facts = { .provider = info->fabric_attr->prov_name };
-    const char *device = info->domain_attr->name;
+    struct wm_ofi_efa efa;
+    char more[160] = "";
 
-    if (nic != NULL && nic->device_attr != NULL && nic->device_attr->name != NULL)
-        device = nic->device_attr->name;
-    if (nic != NULL && nic->device_attr != NULL)
-        facts.driver = nic->device_attr->driver;
-    if (nic != NULL && nic->link_attr != NULL)
-        facts.link_layer = nic->link_attr->network_type;
-    *out = (struct wm_claim){ .fabric = wm_fabric_of(&facts) };
-    snprintf(out->provider, sizeof(out->provider), "%s", info->fabric_attr->prov_name);
-    if (out->fabric != WM_FABRIC_SHM && device != NULL)
-        snprintf(out->device, sizeof(out->device), "%s", device);
-    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s",
-             e->put_flags != 0 ? "delivery complete" : "write and read");
+    *out = (struct wm_claim){ .fabric = wm_ofi_fabric(e->info) };
+    snprintf(out->provider, sizeof(out->provider), "%s", wm_ofi_name(e->info));
+    if (out->fabric != WM_FABRIC_SHM)
+        snprintf(out->device, sizeof(out->device), "%s", wm_ofi_device(e->info));
+    if (wm_ofi_core_is(wm_ofi_name(e->info), "efa")) {
+        wm_ofi_efa_look(e, &efa);
+        wm_ofi_efa_tell(&efa, more, sizeof(more));
+    }
+    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s%s%s",
+             e->put_flags != 0 ? "delivery complete" : "write and read", more[0] != '\0' ? "; " : "", more);
 }
 
 const struct wm_transport wm_transport_ofi = {
@@ -82,6 +74,7 @@ const struct wm_transport wm_transport_ofi = {
     .bind_msg = wm_ofi_bind_msg,
     .claim = ofi_claim,
     .version = ofi_version,
+    .parts = wm_ofi_usable,
     .progress = wm_ofi_progress,
     .close = wm_ofi_close,
     .abandon = wm_ofi_close,

@@ -1,7 +1,8 @@
 /**
  * Inside of transport ofi: libfabric's reliable datagram endpoints (FI_EP_RDM) with tagged messages and remote memory
- * access, one endpoint a process. ofi.c is its table, ofi_choose.c picks the provider, ofi_open.c opens and closes,
- * ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_fail.c tells what went wrong.
+ * access, one endpoint a process. ofi.c is its table, ofi_choose.c asks libfabric for what is there and ofi_pick.c
+ * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_efa.c tells what
+ * an EFA endpoint does, ofi_fail.c what went wrong.
  */
 #ifndef WM_TRANSPORT_OFI_H
 #define WM_TRANSPORT_OFI_H
@@ -73,10 +74,59 @@ static inline struct wm_ofi_ep *wm_ofi_of(struct wm_ep *ep)
 /* ---- ofi_choose.c ---- */
 
 /**
- * The provider that the user names, or the best that is there. The caller frees it (fi_freeinfo).
- * @return WM_OK, WM_EABSENT with the names of what is there, WM_ENOMEM
+ * What the user names, or the best that is there. The caller frees it (fi_freeinfo).
+ * @param fabric  devices of this fabric only; UNKNOWN = any
+ * @param nic     this card only: a domain, device or interface; NULL = any
+ * @return WM_OK, WM_EABSENT with the names of what is there, WM_EUSAGE where fabric and provider contradict each other,
+ *         WM_ENOMEM
  */
-int wm_ofi_choose(const struct wm_ofi_conf *conf, struct fi_info **out, struct wm_err *err);
+int wm_ofi_choose(const struct wm_ofi_conf *conf, enum wm_fabric fabric, const char *nic, struct fi_info **out,
+                  struct wm_err *err);
+
+/** Full names of the providers that can be used here, "tcp;ofi_rxm, shm"; "" = none. Returns text. */
+const char *wm_ofi_usable(char *text, size_t bytes);
+
+/* ---- ofi_pick.c: pure ---- */
+
+struct wm_ofi_want {
+    const char *provider;  /* NULL = any */
+    enum wm_fabric fabric; /* UNKNOWN = any */
+    const char *nic;       /* NULL = any */
+};
+
+/* Which of the wishes an info meets, each with those before it. */
+enum wm_ofi_met { WM_OFI_NONE, WM_OFI_PROVIDER, WM_OFI_FABRIC, WM_OFI_NIC, WM_OFI_ALL = WM_OFI_NIC };
+
+static inline const char *wm_ofi_name(const struct fi_info *info)
+{
+    return info->fabric_attr->prov_name;
+}
+
+/** Is the core of a provider's full name this one? "tcp;ofi_rxm" and "tcp" are of core tcp. */
+bool wm_ofi_core_is(const char *name, const char *core);
+/** The card: the device's name where libfabric knows it, else the domain's ("eth0", "rdmap0s6-rdm"). */
+const char *wm_ofi_device(const struct fi_info *info);
+enum wm_fabric wm_ofi_fabric(const struct fi_info *info);
+enum wm_ofi_met wm_ofi_meets(const struct fi_info *info, const struct wm_ofi_want *want);
+/** The best of a list that meets all, or NULL. */
+const struct fi_info *wm_ofi_pick(const struct fi_info *all, const struct wm_ofi_want *want);
+/** Provider and fabric that can never go together, or a fabric that libfabric does not drive: WM_EUSAGE. */
+int wm_ofi_contradiction(const struct wm_ofi_want *want, struct wm_err *err);
+
+/* ---- ofi_efa.c ---- */
+
+/* What is known of an endpoint of provider efa; NULL and UNKNOWN = not known. */
+enum wm_ofi_emulated { WM_OFI_UNKNOWN, WM_OFI_BY_DEVICE, WM_OFI_EMULATED };
+struct wm_ofi_efa {
+    const char *fabric; /* fabric_attr->name: "efa" or "efa-direct" */
+    enum wm_ofi_emulated read, write;
+    const char *use_device_rdma, *fork_safe, *ibv_fork_safe, *use_huge_page; /* values of the variables */
+};
+
+/** Asks the endpoint (fi_getopt, from libfabric 1.18 on) and the environment. */
+void wm_ofi_efa_look(const struct wm_ofi_ep *e, struct wm_ofi_efa *out);
+/** Pure: what it does and what that means, for the claim. Returns text. */
+const char *wm_ofi_efa_tell(const struct wm_ofi_efa *efa, char *text, size_t bytes);
 
 /* ---- ofi_open.c ---- */
 

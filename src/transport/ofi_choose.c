@@ -1,5 +1,5 @@
 /**
- * Which provider transport ofi takes. libfabric names them by layers, the core first: "tcp;ofi_rxm" makes reliable
+ * What libfabric has for transport ofi. It names providers by layers, the core first: "tcp;ofi_rxm" makes reliable
  * datagrams of the connections of tcp. Only what the user named, or nothing: another core is never taken instead.
  */
 #include <rdma/fi_errno.h>
@@ -10,11 +10,6 @@
 #include "src/transport/ofi.h"
 
 #define NAMES 64
-
-/* Best first, where the user names none: cards with transports of their own, then the kernel's, then one host only. */
-static const char *const order[] = {
-    "cxi", "efa", "opx", "psm3", "psm2", "verbs", "tcp", "net", "udp", "sockets", "shm"
-};
 
 static uint32_t version(void)
 {
@@ -38,40 +33,6 @@ static struct fi_info *new_hints(void)
     hints->domain_attr->data_progress = FI_PROGRESS_MANUAL;
     hints->domain_attr->resource_mgmt = FI_RM_ENABLED;
     return hints;
-}
-
-static const char *name_of(const struct fi_info *info)
-{
-    return info->fabric_attr->prov_name;
-}
-
-static bool same_core(const char *name, const char *core)
-{
-    size_t length = strcspn(name, ";");
-    return strlen(core) == length && strncmp(name, core, length) == 0;
-}
-
-/* The exact name first; a core without it is taken with the layers that make it a datagram endpoint. */
-static const struct fi_info *find(const struct fi_info *all, const char *wanted)
-{
-    const struct fi_info *info = all;
-
-    while (info != NULL && strcmp(name_of(info), wanted) != 0)
-        info = info->next;
-    if (info != NULL || strchr(wanted, ';') != NULL)
-        return info;
-    for (info = all; info != NULL && !same_core(name_of(info), wanted);)
-        info = info->next;
-    return info;
-}
-
-static const struct fi_info *find_best(const struct fi_info *all)
-{
-    const struct fi_info *found = NULL;
-
-    for (size_t i = 0; i < sizeof(order) / sizeof(*order) && found == NULL; i++)
-        found = find(all, order[i]);
-    return found != NULL ? found : all;
 }
 
 /* ---- What is there, for the user ---- */
@@ -118,8 +79,8 @@ static void say_why(const struct fi_info *known, const char *const *there, const
     bool found = false;
 
     for (const struct fi_info *info = known; info != NULL; info = info->next) {
-        found = found || same_core(wanted, name_of(info));
-        add_name(names, name_of(info));
+        found = found || wm_ofi_core_is(wanted, wm_ofi_name(info));
+        add_name(names, wm_ofi_name(info));
     }
     for (int n = 0; there[n] != NULL; n++)
         add_name(names, there[n]);
@@ -131,14 +92,14 @@ static void say_why(const struct fi_info *known, const char *const *there, const
         snprintf(text, bytes, "it finds nothing here that it can use");
 }
 
-static int absent(const struct fi_info *all, const char *wanted, struct wm_err *err)
+static int provider_absent(const struct fi_info *all, const char *wanted, struct wm_err *err)
 {
     const char *names[NAMES + 1] = { NULL };
     char list[200], why[160];
     struct fi_info *known = NULL;
 
     for (const struct fi_info *info = all; info != NULL; info = info->next)
-        add_name(names, name_of(info));
+        add_name(names, wm_ofi_name(info));
     list_names(list, sizeof(list), names);
     if (fi_getinfo(version(), NULL, NULL, FI_PROV_ATTR_ONLY, NULL, &known) != 0)
         known = NULL;
@@ -146,6 +107,32 @@ static int absent(const struct fi_info *all, const char *wanted, struct wm_err *
     fi_freeinfo(known);
     return wm_fail(err, WM_EABSENT, "", 0, "--provider %.60s: %s; there are: %s", wanted, why,
                    names[0] != NULL ? list : "none");
+}
+
+/* The provider is there, but not on what else is asked for. */
+static int device_absent(const struct fi_info *all, const struct wm_ofi_want *want, struct wm_err *err)
+{
+    const char *names[NAMES + 1] = { NULL }, *filter = getenv("FI_PROVIDER");
+    char each[NAMES][80], list[200];
+    bool of_fabric = false;
+    int n = 0;
+
+    for (const struct fi_info *info = all; info != NULL; info = info->next)
+        of_fabric = of_fabric || wm_ofi_meets(info, want) >= WM_OFI_FABRIC;
+    for (const struct fi_info *info = all; info != NULL && n < NAMES; info = info->next)
+        if (wm_ofi_meets(info, want) >= (of_fabric ? WM_OFI_FABRIC : WM_OFI_PROVIDER)) {
+            snprintf(each[n], sizeof(each[n]), "%s (%s)", wm_ofi_device(info), wm_ofi_name(info));
+            add_name(names, each[n++]);
+        }
+    list_names(list, sizeof(list), names);
+    if (of_fabric)
+        return wm_fail(err, WM_EABSENT, "", 0,
+                       "--nic %.60s: libfabric has no such device or interface%s%s; there are: %s", want->nic,
+                       want->fabric != WM_FABRIC_UNKNOWN ? " of fabric " : "",
+                       want->fabric != WM_FABRIC_UNKNOWN ? wm_fabric_names[want->fabric] : "", list);
+    return wm_fail(
+        err, WM_EABSENT, "", 0, "--fabric %s: no provider of libfabric finds a device of it%s%.60s; there are: %s",
+        wm_fabric_names[want->fabric], filter != NULL ? ", with FI_PROVIDER=" : "", filter != NULL ? filter : "", list);
 }
 
 static int nothing(int rc, struct wm_err *err)
@@ -171,7 +158,8 @@ static struct fi_info *with_delivery(const struct fi_info *info)
     if (fi_getinfo(version(), NULL, NULL, 0, hints, &found) != 0)
         found = NULL;
     fi_freeinfo(hints);
-    if (found != NULL && strcmp(name_of(found), name_of(info)) == 0)
+    if (found != NULL && strcmp(wm_ofi_name(found), wm_ofi_name(info)) == 0 &&
+        strcmp(wm_ofi_device(found), wm_ofi_device(info)) == 0)
         return found;
     fi_freeinfo(found);
     return NULL;
@@ -186,33 +174,63 @@ static int choose_put(const struct wm_ofi_conf *conf, struct fi_info **info, str
         *info = better;
     } else if (conf->put == WM_OFI_PUT_DELIVERY) {
         return wm_fail(err, WM_EABSENT, "", 0, "--ofi-put delivery: provider %s has no FI_DELIVERY_COMPLETE",
-                       name_of(*info));
+                       wm_ofi_name(*info));
     }
     return WM_OK;
 }
 
-int wm_ofi_choose(const struct wm_ofi_conf *conf, struct fi_info **out, struct wm_err *err)
+/* All that could be used here; NULL = nothing, with what fi_getinfo() says in *rc. */
+static struct fi_info *all_there(int *rc)
 {
-    struct fi_info *hints = new_hints(), *all = NULL, *chosen = NULL;
-    const struct fi_info *found;
+    struct fi_info *hints = new_hints(), *all = NULL;
 
-    if (hints == NULL)
-        return wm_fail(err, WM_ENOMEM, "fi_allocinfo", 0, "hints of transport ofi");
-    int rc = fi_getinfo(version(), NULL, NULL, 0, hints, &all);
+    *rc = hints == NULL ? -FI_ENOMEM : fi_getinfo(version(), NULL, NULL, 0, hints, &all);
     fi_freeinfo(hints);
-    if (rc != 0)
-        all = NULL;
-    found = conf->provider != NULL ? find(all, conf->provider) : all != NULL ? find_best(all) : NULL;
-    if (found == NULL && conf->provider != NULL)
-        absent(all, conf->provider, err);
-    else if (found == NULL)
-        nothing(rc, err);
+    return *rc == 0 ? all : NULL;
+}
+
+static int not_there(const struct fi_info *all, const struct wm_ofi_want *want, int rc, struct wm_err *err)
+{
+    const struct wm_ofi_want provider = { .provider = want->provider };
+
+    if (want->provider != NULL && wm_ofi_pick(all, &provider) == NULL)
+        return provider_absent(all, want->provider, err);
+    return all == NULL ? nothing(rc, err) : device_absent(all, want, err);
+}
+
+int wm_ofi_choose(const struct wm_ofi_conf *conf, enum wm_fabric fabric, const char *nic, struct fi_info **out,
+                  struct wm_err *err)
+{
+    const struct wm_ofi_want want = { .provider = conf->provider, .fabric = fabric, .nic = nic };
+    struct fi_info *all, *chosen = NULL;
+    const struct fi_info *found;
+    int rc;
+
+    if (wm_ofi_contradiction(&want, err) != WM_OK)
+        return err->code;
+    all = all_there(&rc);
+    found = wm_ofi_pick(all, &want);
+    if (found == NULL)
+        not_there(all, &want, rc, err);
     else if ((chosen = fi_dupinfo(found)) == NULL)
-        wm_fail(err, WM_ENOMEM, "fi_dupinfo", 0, "provider %s", name_of(found));
+        wm_fail(err, WM_ENOMEM, "fi_dupinfo", 0, "provider %s", wm_ofi_name(found));
     else if (choose_put(conf, &chosen, err) == WM_OK)
         *out = chosen;
     else
         fi_freeinfo(chosen);
     fi_freeinfo(all);
     return err->code;
+}
+
+const char *wm_ofi_usable(char *text, size_t bytes)
+{
+    const char *names[NAMES + 1] = { NULL };
+    int rc;
+    struct fi_info *all = all_there(&rc);
+
+    for (const struct fi_info *info = all; info != NULL; info = info->next)
+        add_name(names, wm_ofi_name(info));
+    list_names(text, bytes, names);
+    fi_freeinfo(all);
+    return text;
 }

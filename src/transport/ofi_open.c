@@ -86,9 +86,12 @@ static int allocate(struct wm_ofi_ep *e, struct wm_err *err)
     return WM_OK;
 }
 
-static int open_local(struct wm_ofi_ep *e, const struct wm_ofi_conf *conf, struct wm_err *err)
+static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct wm_err *err)
 {
-    if (allocate(e, err) != WM_OK || wm_ofi_choose(conf, &e->info, err) != WM_OK)
+    static const struct wm_ofi_conf plain = { .provider = NULL };
+    const struct wm_ofi_conf *own = conf->own != NULL ? conf->own : &plain;
+
+    if (allocate(e, err) != WM_OK || wm_ofi_choose(own, conf->fabric, conf->nic, &e->info, err) != WM_OK)
         return err->code;
     if (strncmp(provider_of(e), "shm", 3) == 0 && e->ep.world->hosts > 1)
         return wm_fail(err, WM_EABSENT, "", 0, "provider %s reaches ranks of one host only, and there are %d hosts",
@@ -157,7 +160,6 @@ static int exchange(struct wm_ofi_ep *e, const bool *peers, struct wm_err *err)
 
 int wm_ofi_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_err *err)
 {
-    static const struct wm_ofi_conf plain = { .provider = NULL };
     struct wm_ofi_ep *e = calloc(1, sizeof(*e));
 
     if (e == NULL)
@@ -169,7 +171,7 @@ int wm_ofi_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_err
                             .coll_blocks = true,
                             .crowded = conf->world->crowded,
                             .err = { .rank = -1 } };
-    open_local(e, conf->own != NULL ? conf->own : &plain, err);
+    open_local(e, conf, err);
     if (exchange(e, conf->peers, err) != WM_OK) {
         wm_ofi_close(&e->ep);
         return err->code;

@@ -77,7 +77,7 @@ struct wm_claim {
     enum wm_fabric fabric; /* UNKNOWN: it cannot say (MPI) */
     char device[48];       /* "mlx5_0:1", "eth0"; "" = any of that fabric */
     char provider[64];     /* full name: "tcp;ofi_rxm"; "" = none */
-    char how[64];          /* "RC queue pairs", "FI_EP_RDM, tagged" */
+    char how[240];         /* "RC queue pairs", "FI_EP_RDM, tagged" */
 };
 
 #define WM_KEY_BYTES 64
@@ -110,6 +110,7 @@ struct wm_transport {
     void (*unbind_coll)(struct wm_ep *ep, void *handle);
     void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
     const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
+    const char *(*parts)(char *text, size_t bytes); /* what of it can be used here, for list; NULL = it has no parts */
     /* Local: serves peers that reach into this process while it waits elsewhere. NULL: the library needs no help. */
     int (*progress)(struct wm_ep *ep);
     void (*close)(struct wm_ep *ep); /* collective; NULL is allowed */

@@ -1,7 +1,7 @@
 /**
  * The mpi, sim and ofi transports between real ranks, every byte looked at.
  * ranks: 2 3 4
- * ranks: 2 3 with ofi   (skipped where it is not built in, and each provider that is not there)
+ * ranks: 2 3 4 with ofi (skipped where it is not built in, and each provider that is not there)
  * In the software RoCE lab (tests/roce) with verbs.
  * ranks: 2 with large   (one message and two broadcasts above 2 GiB; skipped where the memory is not free)
  * Rank 0 prints "N passed, N failed, N skipped"; the exit status is the same on all ranks.
@@ -41,6 +41,11 @@ struct bed {
     struct wm_attached attached;
 };
 
+/* What open_bed() asks for beside the options. */
+static enum wm_fabric wanted_fabric;
+static const char *wanted_nic;
+static const bool *wanted_peers;
+
 /* Options as a user gives them: "--sim-delay", "5ms", ..., ended by NULL. */
 static int open_bed(struct bed *b, const struct wm_transport *t, size_t bytes, unsigned shared, char **options,
                     struct wm_err *err)
@@ -61,7 +66,13 @@ static int open_bed(struct bed *b, const struct wm_transport *t, size_t bytes, u
         wm_err_print(stdout, err);
     free(words);
     atomic_store(&expired, false);
-    struct wm_ep_conf conf = { .world = world, .expired = &expired, .slots = SLOTS, .own = own };
+    struct wm_ep_conf conf = { .world = world,
+                               .expired = &expired,
+                               .slots = SLOTS,
+                               .own = own,
+                               .peers = wanted_peers,
+                               .fabric = wanted_fabric,
+                               .nic = wanted_nic };
     const struct wm_buf *bufs[WM_AREAS] = { [WM_IN] = &b->buf[0], [WM_OUT] = &b->buf[1] };
     int rc = t->open(&conf, &b->ep, err);
     for (int i = 0; i < 2 && rc == WM_OK; i++)
@@ -797,6 +808,63 @@ static void test_ofi_deadline(const struct wm_transport *t, char *provider)
     abandon_bed(&b);
 }
 
+/* Opening with a fabric and a card: the error's words, or NULL where it opens on the loopback interface. */
+static void test_ofi_device(const struct wm_transport *t, char *provider, enum wm_fabric fabric, const char *nic,
+                            enum wm_code code, const char *says)
+{
+    struct wm_err err = { .rank = -1 };
+    struct bed b;
+
+    wanted_fabric = fabric;
+    wanted_nic = nic;
+    CHECK_INT(open_bed(&b, t, 8 << 20, 0, (char *[]){ provider != NULL ? "--provider" : NULL, provider, NULL }, &err),
+              code);
+    CHECK_HAS(err.what, says);
+    if (code == WM_OK) {
+        struct wm_claim claim = { .fabric = WM_FABRIC_UNKNOWN };
+        t->claim(b.ep, &claim);
+        CHECK_INT(claim.fabric, fabric);
+        CHECK_TEXT(claim.device, nic);
+        test_shift(&b);
+    }
+    close_bed(&b);
+    wanted_fabric = WM_FABRIC_UNKNOWN;
+    wanted_nic = NULL;
+}
+
+static void test_ofi_devices(const struct wm_transport *t)
+{
+    test_ofi_device(t, NULL, WM_FABRIC_TCP, "lo", WM_OK, "");
+    test_ofi_device(t, "udp;ofi_rxd", WM_FABRIC_TCP, "lo", WM_OK, "");
+    test_ofi_device(t, "tcp", WM_FABRIC_TCP, "eth77", WM_EABSENT,
+                    "--nic eth77: libfabric has no such device or interface of fabric tcp; there are: lo (tcp");
+    test_ofi_device(t, NULL, WM_FABRIC_CXI, NULL, WM_EABSENT,
+                    "--fabric cxi: no provider of libfabric finds a device of it; there are: lo (tcp");
+    test_ofi_device(t, "tcp", WM_FABRIC_EFA, NULL, WM_EUSAGE, "--fabric efa and --provider tcp contradict each other");
+}
+
+/* Only neighbours are inserted: between them all works, another rank is a story. */
+static void test_ofi_peers(const struct wm_transport *t, char *provider)
+{
+    bool *peers = calloc((size_t)world->size, sizeof(*peers));
+    struct wm_err err = { .rank = -1 };
+    struct bed b;
+
+    peers[right()] = peers[left()] = true;
+    wanted_peers = peers;
+    if (CHECK_INT(open_bed(&b, t, 8 << 20, 0, (char *[]){ "--provider", provider, NULL }, &err), WM_OK)) {
+        struct wm_schedule s = { 0 };
+        test_shift(&b);
+        wm_add_send(&s, world->rank, in(0), 8, WM_NONE);
+        CHECK_INT(run(&b, &s, &err), WM_EBUG);
+        CHECK_HAS(err.what, "was not announced as a peer of rank");
+        barrier(&b);
+    }
+    close_bed(&b);
+    wanted_peers = NULL;
+    free(peers);
+}
+
 static void test_ofi_provider(const struct wm_transport *t, char *provider)
 {
     char *options[] = { "--provider", provider, NULL };
@@ -822,6 +890,7 @@ static void test_ofi_provider(const struct wm_transport *t, char *provider)
     if (strstr(provider, "rxd") == NULL) /* libfabric 1.17 cuts it there without a word */
         test_ofi_truncation(t, provider);
     test_ofi_deadline(t, provider);
+    test_ofi_peers(t, provider);
 }
 
 static void test_ofi(void)
@@ -842,6 +911,7 @@ static void test_ofi(void)
             printf("%s\n", providers[i]);
         test_ofi_provider(t, providers[i]);
     }
+    test_ofi_devices(t);
 }
 
 /* ---- verbs ---- */
