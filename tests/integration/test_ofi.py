@@ -1,5 +1,9 @@
 """libfabric's software providers over the loopback interface: every byte checked, and providers that are not there."""
+import os
+import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -11,7 +15,8 @@ QUICK = ["--bytes", "8,1000,64K", "--cell-time", "10ms", "--min-samples", "20", 
 
 
 def listed(wiremark):
-    return subprocess.run([wiremark, "list"], capture_output=True, text=True, timeout=60, env=LOOPBACK, check=True).stdout
+    return subprocess.run([wiremark, "list"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **LOOPBACK}, check=True).stdout
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +34,12 @@ def ofi(wiremark, mpirun):
         return mpirun(n, wiremark, "run", *words, "--transport", "ofi", env={**LOOPBACK, **(env or {})})
 
     return run
+
+
+@pytest.fixture
+def providers(wiremark):
+    """The full names of what can be used here, as list tells them."""
+    return re.search(r"^  ofi .*\n +usable here: (.*)", listed(wiremark), re.M)[1].split(", ")
 
 
 def measured(path, load_result, end):
@@ -89,3 +100,53 @@ def test_a_core_is_never_replaced_by_another(ofi):
 def test_an_unknown_way_to_complete_a_put_is_refused(ofi):
     end = ofi(2, "latency", "--ofi-put", "flash", *QUICK)
     assert end.rc == 2 and "did you mean flush?" in end.output, end.output
+
+
+def test_list_names_the_providers_that_can_be_used(providers):
+    assert "shm" in providers and any(name.split(";")[0] == "tcp" for name in providers), providers
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 5])
+def test_every_composed_algorithm_of_every_collective(wiremark, ofi, load_result, tmp_path, ranks):
+    benches = dict(re.findall(r"^  ([\w-]+) .*\n(?: +size: .*\n)? +algorithms: native (.*)", listed(wiremark), re.M))
+    assert {"allreduce", "alltoall", "allgather", "reduce-scatter", "barrier"} <= set(benches), benches
+    algos = [f"{bench}:{algo}" for bench, names in benches.items() for algo in names.split()]
+    end = ofi(ranks, *benches, "--provider", "tcp", "--algo", ",".join(algos), "--bytes", "1000,64K,300K", "--cell-time", "10ms",
+              "--min-samples", "20", "--timeout", "30s", "--output", "result.json")
+    assert end.rc == 0, end.output
+    cells = load_result(tmp_path / "result.json")["cells"]
+    assert {f"{cell['bench']}:{cell['algo']}" for cell in cells} == set(algos)
+    for cell in cells:
+        assert cell["status"] == "measured", cell
+        assert cell["bench"] == "barrier" or (cell["verify"]["checked_bytes"] > 0 and cell["verify"]["wrong_elements"] == 0), cell
+
+
+@pytest.mark.parametrize("provider", ["tcp", "net"])
+def test_a_connection_that_is_reset_costs_its_arm_and_the_run_goes_on(wiremark, mpirun, preload, load_result, tmp_path,
+                                                                     provider, providers):
+    if provider not in [name.split(";")[0] for name in providers]:
+        pytest.skip(f"this libfabric has no {provider}")
+    end = mpirun(2, "env", f"LD_PRELOAD={preload('reset')}", wiremark, "run", "latency", "--transport", "ofi,mpi", "--provider",
+                 provider, *QUICK, env={**LOOPBACK, "WM_RESET_RANK": "1", "WM_RESET_AT": "50"})
+    assert end.rc == 1, end.output
+    cells = load_result(tmp_path / "result.json")["cells"]
+    assert all(cell["status"] == "measured" for cell in cells if cell["transport"] == "mpi"), cells
+    failed = [cell["reason"] for cell in cells if cell["transport"] == "ofi" and cell["status"] == "failed"]
+    assert failed and re.search(rf"over {provider}.* failed: .*look whether the peer lives", failed[0]), failed
+
+
+def test_a_killed_peer_loses_no_cell(wiremark, mpirun_start, start, load_result, tmp_path):
+    program = mpirun_start(3, wiremark, "run", "latency", "allreduce", "--algo", "allreduce:ring", "--transport", "ofi",
+                           "--provider", "tcp", "--min-bytes", "8", "--max-bytes", "1M", "--cell-time", "200ms", "--timeout",
+                           "20s", "--output", "result.json", env={**os.environ, **LOOPBACK})
+    journal = tmp_path / "result.json.journal"
+    while not journal.exists() or journal.read_bytes().count(b'"status"') < 2:
+        assert program.running(), program.stderr()
+        time.sleep(0.01)
+    os.kill(program.pids("wiremark")[-1], signal.SIGKILL)
+    end = program.finish(40)
+    assert not end.timed_out and end.rc != 0, end.output
+    if journal.exists():
+        assert start([wiremark, "recover", "result.json.journal"]).finish(30).rc == 0
+    result = load_result(tmp_path / "result.json")
+    assert result["complete"] is False and result["coverage"]["measured"] >= 2
