@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "src/core/err.h"
+#include "src/core/option.h"
 #include "src/mem/pattern.h"
 
 struct wm_mem;
@@ -30,6 +31,8 @@ struct wm_wrong {    /* what a check found */
 
 struct wm_mem {
     const char *name, *summary;
+    const struct wm_option *options; /* its own rows; NULL = none */
+    size_t conf_bytes;               /* of the conf that they fill */
     bool cpu_can_touch, simulated;
     int (*probe)(struct wm_err *err); /* WM_OK, or WM_EABSENT with the reason */
     int (*alloc)(int device, size_t bytes, struct wm_buf *buf,
@@ -41,7 +44,8 @@ struct wm_mem {
     /* Adds to wrong->elements; first, got and want are set by the first one ever found. WM_OK also when wrong. */
     int (*check)(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_pattern p,
                  uint64_t first, struct wm_wrong *wrong, struct wm_err *err);
-    int (*copier_open)(int device, unsigned slots, struct wm_copier **out, struct wm_err *err); /* NULL: none needed */
+    /* `own`: the conf, filled from its options. NULL: none needed. */
+    int (*copier_open)(int device, unsigned slots, const void *own, struct wm_copier **out, struct wm_err *err);
     void (*copier_close)(struct wm_copier *c);
     /* Hot path. One side of a copy, or all of a reduction, is this kind. Complete when test() says WM_OK; NULL test:
      * complete on return. */
@@ -56,7 +60,7 @@ struct wm_mem_row { /* the registry keeps a row for what was not built in */
     const struct wm_mem *mem; /* NULL: not built in */
 };
 extern const struct wm_mem_row wm_mems[]; /* ended by name == NULL */
-extern const struct wm_mem wm_mem_host;
+extern const struct wm_mem wm_mem_host, wm_mem_simulated;
 
 /**
  * Host memory against a pattern, element by element: the check behind wm_mem_host.check, for others to use.
