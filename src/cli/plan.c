@@ -87,7 +87,8 @@ static int print_plan(const struct wm_plan *plan, struct wm_err *err)
     printf("%-15s %5s  %8s  %8s  %s\n", "benchmark", "cells", "from", "to", "algorithm");
     for (int i = 0; i < plan->n_sweeps; i++)
         print_sweep(plan, &plan->sweep[i]);
-    printf("\n%d cells for %d ranks on %d hosts\n", plan->n_cells, plan->ranks, plan->hosts);
+    printf("\n%d cell%s for %d rank%s on %d host%s\n", plan->n_cells, plan->n_cells == 1 ? "" : "s", plan->ranks,
+           plan->ranks == 1 ? "" : "s", plan->hosts, plan->hosts == 1 ? "" : "s");
     printf("buffers: up to %s a rank, %s a host (%d ranks)\n", wm_format_memory(text, a_rank),
            wm_format_memory(all, a_host), (plan->ranks + plan->hosts - 1) / plan->hosts);
     printf(
