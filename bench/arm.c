@@ -15,13 +15,20 @@ static int root_of(const struct wm_arm *arm, int k)
     return arm->spec->root == WM_ROOT_ROTATE ? k : arm->spec->root;
 }
 
-static struct wm_bind bind_of(const struct wm_arm *arm)
+static const struct wm_layout *layout_of(const struct wm_arm *arm, const struct wm_bench *bench)
 {
+    return &bench->memory->layout[arm->spec->layout];
+}
+
+static struct wm_bind bind_of(const struct wm_arm *arm, const struct wm_bench *bench)
+{
+    const struct wm_layout *layout = layout_of(arm, bench);
     return (struct wm_bind){
         .transport = arm->endpoint->is->transport,
         .ep = arm->endpoint->ep,
-        .attached = &arm->endpoint->attached,
-        .mem = &wm_mem_host,
+        .attached = &arm->endpoint->layout[arm->spec->layout].attached,
+        .mem = layout->device != NULL ? layout->device : &wm_mem_host,
+        .copier = layout->copier,
     };
 }
 
@@ -29,7 +36,7 @@ static int open_program(struct wm_arm *arm, const struct wm_bench *bench, const 
                         struct wm_program **out, struct wm_err *err)
 {
     struct wm_schedule s;
-    struct wm_bind bind = bind_of(arm);
+    struct wm_bind bind = bind_of(arm, bench);
     if (wm_build_schedule(arm->spec, at, bench->rank, &s, err) != WM_OK)
         return err->code;
     for (int a = 0; a < WM_AREAS; a++)
@@ -97,8 +104,11 @@ int wm_arm_open(struct wm_arm *arm, const struct wm_bench *bench, struct wm_err 
     arm->pairs = arm->spec->round != NULL ? arm->spec->round->n : 0;
     arm->part = wm_build_part(arm->spec, bench->rank, NULL);
     arm->clock = arm->part && keeps_clock(arm, bench->rank);
-    if (arm->spec->bench->shared != 0 && arm->endpoint->unshared != WM_OK)
-        return wm_fail(err, arm->endpoint->unshared, "", 0, "%.390s", arm->endpoint->unshared_reason);
+    const struct wm_endpoint_layout *layout = &arm->endpoint->layout[arm->spec->layout];
+    if (layout->lost != WM_OK)
+        return wm_fail(err, layout->lost, "", 0, "%.390s", layout->lost_reason);
+    if (arm->spec->bench->shared != 0 && layout->unshared != WM_OK)
+        return wm_fail(err, layout->unshared, "", 0, "%.390s", layout->unshared_reason);
     if (open_series(arm, bench, err) != WM_OK || !arm->part)
         return err->code;
     if (open_ring(arm, bench, err) != WM_OK)
@@ -136,7 +146,7 @@ static int fill_at(struct wm_arm *arm, struct wm_bench *bench, size_t at, struct
 {
     struct wm_schedule touched = { 0 };
     memcpy(touched.area_bytes, arm->touched_bytes, sizeof(touched.area_bytes));
-    return wm_verify_fill(arm->spec->bench, &arm->point, &touched, bench->buf, at, err);
+    return wm_verify_fill(arm->spec->bench, &arm->point, &touched, layout_of(arm, bench)->buf, at, err);
 }
 
 int wm_arm_fill(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err)
@@ -163,7 +173,7 @@ int wm_arm_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err)
 {
     int pair[2];
     const int *ranks = ranks_of_pair(arm, bench->rank, pair);
-    return arm->part ? wm_verify_check(arm->spec->bench, &arm->point, bench->buf,
+    return arm->part ? wm_verify_check(arm->spec->bench, &arm->point, layout_of(arm, bench)->buf,
                                        arm->loop.position * arm->ring.stride_bytes, ranks, &arm->verified, err)
                      : WM_OK;
 }
@@ -172,7 +182,7 @@ int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, str
                        struct wm_err *err)
 {
     struct wm_schedule s;
-    struct wm_bind bind = bind_of(arm);
+    struct wm_bind bind = bind_of(arm, bench);
     *pass = (struct wm_verify_pass){ 0 };
     if (!arm->part)
         return WM_OK;
@@ -180,7 +190,7 @@ int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, str
                                  ROUND_VERIFIED + (uint32_t)root);
     if (wm_build_schedule(arm->spec, &pass->point, bench->rank, &s, err) != WM_OK)
         return err->code;
-    if (wm_verify_fill(arm->spec->bench, &pass->point, &s, bench->buf, 0, err) == WM_OK)
+    if (wm_verify_fill(arm->spec->bench, &pass->point, &s, layout_of(arm, bench)->buf, 0, err) == WM_OK)
         wm_program_open(&s, &bind, &pass->program, err);
     wm_schedule_free(&s);
     return err->code;
@@ -194,7 +204,7 @@ int wm_arm_verify_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_ve
         return WM_OK;
     wm_program_close(pass->program);
     pass->program = NULL;
-    return wm_verify_check(arm->spec->bench, &pass->point, bench->buf, 0, ranks, &arm->verified, err);
+    return wm_verify_check(arm->spec->bench, &pass->point, layout_of(arm, bench)->buf, 0, ranks, &arm->verified, err);
 }
 
 int wm_arm_failure(const struct wm_arm *arm, int code, struct wm_err *err)

@@ -12,7 +12,7 @@
 /* What the arms of a run share on this rank. */
 struct wm_bench {
     const struct wm_plan *plan;
-    struct wm_buf buf[WM_AREAS];
+    struct wm_memory *memory;
     int rank;
     double clock_cost_ns;
     double *scratch; /* of the arms' series */

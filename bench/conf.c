@@ -5,6 +5,7 @@
 
 const char *const wm_buffers_names[] = { "hot", "distinct", "cold", NULL };
 const char *const wm_sync_names[] = { "barrier", "none", NULL };
+const char *const wm_path_words[] = { "direct", "staged", "pipelined", NULL };
 static const char *const on_off[] = { "off", "on", NULL };
 static const char *const formats[] = { "table", "csv", "json", "none", NULL };
 static const char *const whens[] = { "auto", "on", "off", NULL };
@@ -36,6 +37,33 @@ const struct wm_option wm_conf_what[] = {
       AT(nics),
       .help = "network card of each rank of a host, the list again from its start where there are more ranks; auto: "
               "the nearest; without it the transport chooses" },
+    { .name = "mem",
+      .arg = "NAME[:NAME][,NAME...]",
+      .type = WM_OPT_TEXTS,
+      AT(mems),
+      .fallback = "host",
+      .help = "memory that every rank sends from and, after a colon, receives into; wiremark list shows the kinds" },
+    { .name = "path",
+      .arg = "NAME[,NAME...]",
+      .type = WM_OPT_CHOICES,
+      AT(paths),
+      .names = wm_path_words,
+      .help = "device memory is handed to the transport (direct), copied through host memory whole (staged) or by "
+              "chunks that overlap (pipelined); without it direct" },
+    { .name = "chunk",
+      .arg = "SIZE",
+      .type = WM_OPT_BYTES,
+      AT(chunk_bytes),
+      .min = 1,
+      .max = TIB,
+      .help = "bytes of a chunk of --path pipelined; without it 512K" },
+    { .name = "slots",
+      .arg = "N",
+      .type = WM_OPT_INT,
+      AT(slots),
+      .min = 1,
+      .max = 1024,
+      .help = "chunks of --path pipelined that are on their way at once in one direction; without it 4" },
     { .name = "bytes",
       .arg = "SIZE[,SIZE...]",
       .type = WM_OPT_BYTES_LIST,

@@ -10,15 +10,18 @@ enum wm_format { WM_FORMAT_TABLE, WM_FORMAT_CSV, WM_FORMAT_JSON, WM_FORMAT_NONE 
 enum wm_binding { WM_BINDING_NONE, WM_BINDING_AUTO };
 enum wm_when { WM_WHEN_AUTO, WM_WHEN_ON, WM_WHEN_OFF };
 
-extern const char *const wm_buffers_names[], *const wm_sync_names[];
+extern const char *const wm_buffers_names[], *const wm_sync_names[], *const wm_path_words[];
 
 struct wm_run_conf {
     /* what */
-    struct wm_text_list transports, nics, algos, pairs, roots;
+    struct wm_text_list transports, nics, mems, algos, pairs, roots;
+    struct wm_int_list paths;                                /* indexes of wm_path_words; empty: direct */
     struct wm_int_list fabrics;                              /* indexes of wm_fabric_words; empty: not named */
     struct wm_int_list dtypes, ops, windows, buffers, syncs; /* dtypes empty: float for reductions, int8 elsewhere */
     struct wm_bytes_list bytes;                              /* empty: powers of two from min to max */
     uint64_t min_bytes, max_bytes, max_inflight_bytes;
+    uint64_t chunk_bytes;
+    int64_t slots;
     bool in_place;
     /* how */
     double precision;

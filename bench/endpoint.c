@@ -2,11 +2,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
+static int bind_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
 {
     struct wm_schedule s = { 0 };
-    struct wm_bind bind = { .transport = e->is->transport, .ep = e->ep, .attached = &e->attached, .mem = &wm_mem_host };
+    struct wm_bind bind = {
+        .transport = e->is->transport, .ep = e->ep, .attached = &e->barrier_attached, .mem = &wm_mem_host
+    };
     wm_build_barrier(world->rank, world->size, &s);
     if (wm_schedule_ok(&s) != WM_OK)
         wm_fail(err, WM_ENOMEM, "realloc", 0, "schedule of the barrier");
@@ -14,6 +17,17 @@ static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, str
         e->barrier->next = e->barrier;
     wm_schedule_free(&s);
     return err->code;
+}
+
+/* Collective. */
+static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
+{
+    const struct wm_buf *buf[WM_AREAS] = { [WM_WORK] = &e->barrier_buf };
+    wm_mem_host.alloc(-1, 64, &e->barrier_buf, err);
+    if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
+        wm_attach(e->is->transport, e->ep, buf, 0, &e->barrier_attached, err) == WM_OK)
+        bind_barrier(e, world, err);
+    return wm_world_agree(world, WM_SPIN, err);
 }
 
 static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
@@ -27,19 +41,61 @@ static bool cannot(const struct wm_err *err)
     return err->code == WM_EABSENT || err->code == WM_EUNSUP;
 }
 
-/* With the areas that peers reach into; without them where the library cannot: its other cells still run. */
-static int attach(struct wm_endpoint *e, const struct wm_endpoint_conf *conf, struct wm_err *err)
+/* The areas that the transport is handed: on a detour only those of the host. */
+static unsigned visible(const struct wm_layout *layout, const struct wm_buf *buf[WM_AREAS])
 {
-    const struct wm_buf *buf[WM_AREAS] = { 0 };
-    for (int a = WM_IN; a <= WM_WORK; a++)
-        buf[a] = &conf->buf[a];
-    wm_attach(e->is->transport, e->ep, buf, conf->shared, &e->attached, err);
-    if (conf->shared == 0 || !cannot(err))
+    unsigned seen = 0;
+    for (int a = 0; a < WM_AREAS; a++) {
+        bool hidden = layout->buf[a] == NULL || (layout->detour && wm_mem_is_device(layout->buf[a]->mem));
+        buf[a] = hidden ? NULL : layout->buf[a];
+        seen |= (unsigned)!hidden << a;
+    }
+    return seen;
+}
+
+/* With the areas that peers reach into; without them where the library cannot: its other cells still run. */
+static int attach(struct wm_endpoint *e, const struct wm_layout *layout, struct wm_endpoint_layout *out,
+                  struct wm_err *err)
+{
+    const struct wm_buf *buf[WM_AREAS];
+    unsigned shared = visible(layout, buf) & layout->shared;
+    wm_attach(e->is->transport, e->ep, buf, shared, &out->attached, err);
+    if (shared == 0 || !cannot(err))
         return err->code;
-    e->unshared = err->code;
-    tell(e, "cannot put or get", err, e->unshared_reason, sizeof(e->unshared_reason));
+    out->unshared = err->code;
+    tell(e, "cannot put or get", err, out->unshared_reason, sizeof(out->unshared_reason));
     *err = (struct wm_err){ .rank = -1 };
-    return wm_attach(e->is->transport, e->ep, buf, 0, &e->attached, err);
+    return wm_attach(e->is->transport, e->ep, buf, 0, &out->attached, err);
+}
+
+/* Collective. Memory that some rank could not have, or that the library does not take, costs the layout's cells. */
+static void open_layout(struct wm_endpoint *e, const struct wm_world *world, const struct wm_layout *layout,
+                        struct wm_endpoint_layout *out)
+{
+    struct wm_err story = { .rank = -1 };
+    if (!layout->used)
+        return;
+    if (layout->lost != WM_OK)
+        wm_fail(&story, layout->lost, "", 0, "%s", layout->lost_reason);
+    if (wm_world_agree(world, WM_SPIN, &story) == WM_OK && attach(e, layout, out, &story) == WM_OK)
+        memcpy(out->attached.buf, layout->buf, sizeof(layout->buf)); /* copies reach all of it */
+    out->lost = story.code;
+    if (story.code != WM_OK)
+        tell(e, "cannot use the memory", &story, out->lost_reason, sizeof(out->lost_reason));
+}
+
+/* Collective. */
+static int open_layouts(struct wm_endpoint *e, const struct wm_endpoint_conf *conf, struct wm_err *err)
+{
+    e->layout = calloc((size_t)conf->memory->n, sizeof(*e->layout));
+    if (e->layout == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "%d layouts of buffers", conf->memory->n);
+    if (wm_world_agree(conf->world, WM_SPIN, err) != WM_OK)
+        return err->code;
+    e->n_layouts = conf->memory->n;
+    for (int i = 0; i < e->n_layouts; i++)
+        open_layout(e, conf->world, &conf->memory->layout[i], &e->layout[i]);
+    return WM_OK;
 }
 
 /* Peers may put into this rank, or get from it, while it waits for them elsewhere. */
@@ -93,15 +149,25 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
     wm_watch_fault(conf->watch, WM_FAULT_NONE, NULL);
     if (story.code == WM_OK && e->is->transport->progress != NULL)
         wm_world_meanwhile(serve, e);
-    if (story.code == WM_OK && attach(e, conf, &story) == WM_OK) {
-        if (conf->peers->barrier)
-            open_barrier(e, conf->world, &story);
-        if (wm_world_agree(conf->world, WM_SPIN, &story) == WM_OK)
-            gather_claims(e, conf->world, &story);
-    }
+    if (story.code == WM_OK && open_layouts(e, conf, &story) == WM_OK &&
+        (!conf->peers->barrier || open_barrier(e, conf->world, &story) == WM_OK))
+        gather_claims(e, conf->world, &story);
     if (story.code != WM_OK) {
         e->lost = story.code;
         tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
+    }
+}
+
+static void close_library(struct wm_endpoint *e)
+{
+    wm_world_meanwhile(NULL, e);
+    if (e->lost == WM_OK) {
+        wm_detach(e->is->transport, e->ep, &e->barrier_attached);
+        for (int i = 0; i < e->n_layouts; i++)
+            wm_detach(e->is->transport, e->ep, &e->layout[i].attached);
+        e->is->transport->close(e->ep);
+    } else if (e->is->transport->abandon != NULL) {
+        e->is->transport->abandon(e->ep);
     }
 }
 
@@ -109,13 +175,9 @@ void wm_endpoint_close(struct wm_endpoint *e)
 {
     wm_program_close(e->barrier);
     free(e->claim);
-    if (e->ep == NULL)
-        return;
-    wm_world_meanwhile(NULL, e);
-    if (e->lost == WM_OK) {
-        wm_detach(e->is->transport, e->ep, &e->attached);
-        e->is->transport->close(e->ep);
-    } else if (e->is->transport->abandon != NULL) {
-        e->is->transport->abandon(e->ep);
-    }
+    if (e->ep != NULL)
+        close_library(e);
+    if (e->barrier_buf.mem != NULL)
+        e->barrier_buf.mem->free(&e->barrier_buf);
+    free(e->layout);
 }

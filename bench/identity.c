@@ -22,7 +22,7 @@ static void set(struct wm_result_cell *cell, const char *name, const char *forma
     va_end(args);
 }
 
-/* The value of a transport's own option as a user would write it. */
+/* The value of an option of a transport, or of a kind of memory, as a user would write it. */
 static void set_option(struct wm_result_cell *cell, const struct wm_option *row, const void *conf)
 {
     const char *field = (const char *)conf + row->offset;
@@ -50,22 +50,27 @@ static void set_option(struct wm_result_cell *cell, const struct wm_option *row,
         set(cell, row->name, "%s", *(char *const *)field);
         break;
     default:
-        break; /* lists are factors of the run, not of a transport */
+        break; /* lists are factors of the run, not of a transport or a kind of memory */
     }
 }
 
-static void set_transport_options(struct wm_result_cell *cell, const struct wm_option_group *group)
+static void set_own_options(struct wm_result_cell *cell, const struct wm_option_group *group)
 {
     for (int i = 0; group->rows != NULL && group->rows[i].name != NULL; i++)
         if (group->given >> i & 1)
             set_option(cell, &group->rows[i], group->conf);
 }
 
-static void set_run_options(struct wm_result_cell *cell, enum wm_fabric fabric, const struct wm_arm_spec *spec,
-                            int window)
+static void set_run_options(struct wm_result_cell *cell, const struct wm_run_conf *conf, enum wm_fabric fabric,
+                            const struct wm_arm_spec *spec, int window)
 {
+    char text[WM_TEXT_BYTES];
     if (fabric != WM_FABRIC_UNKNOWN)
         set(cell, "fabric", "%s", wm_fabric_names[fabric]);
+    if (spec->path == WM_PATH_PIPELINED && conf->chunk_bytes > 0)
+        set(cell, "chunk", "%s", wm_format_bytes(text, conf->chunk_bytes));
+    if (spec->path == WM_PATH_PIPELINED && conf->slots > 0)
+        set(cell, "slots", "%lld", (long long)conf->slots);
     if (spec->in_place)
         set(cell, "in-place", "on");
     if (spec->bench->rooted && spec->root == WM_ROOT_ROTATE)
@@ -82,6 +87,13 @@ static void set_run_options(struct wm_result_cell *cell, enum wm_fabric fabric, 
         set(cell, "buffers", "%s", wm_buffers_names[spec->buffers]);
     if (spec->bench->clock_of == WM_CLOCK_SLOWEST && spec->sync != WM_SYNC_BARRIER)
         set(cell, "sync", "%s", wm_sync_names[spec->sync]);
+}
+
+/* As in --mem. */
+static void name_memory(const struct wm_plan_memory *m, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "%s%s%s", m->send->name, m->send != m->receive ? ":" : "",
+             m->send != m->receive ? m->receive->name : "");
 }
 
 static int count_hosts(const int *host_of, const int *ranks, int n)
@@ -146,8 +158,8 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
     wm_result_cell_init(out);
     snprintf(out->bench, sizeof(out->bench), "%s", spec->bench->name);
     snprintf(out->transport, sizeof(out->transport), "%s", t->transport->name);
-    snprintf(out->path, sizeof(out->path), "host");
-    snprintf(out->mem, sizeof(out->mem), "host");
+    snprintf(out->path, sizeof(out->path), "%s", wm_path_names[spec->path]);
+    name_memory(spec->memory, out->mem, sizeof(out->mem));
     snprintf(out->algo, sizeof(out->algo), "%s", spec->algo->name);
     out->bytes = (int64_t)cell->bytes;
     if (spec->bench->bytes_rule == WM_BYTES_PER_RANK)
@@ -156,11 +168,12 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
         snprintf(out->dtype, sizeof(out->dtype), "%s", wm_dtype_names[spec->type]);
     if (spec->bench->reduces)
         snprintf(out->op, sizeof(out->op), "%s", wm_redop_names[spec->op]);
-    out->simulated = t->transport->simulated;
+    out->simulated = t->transport->simulated || spec->memory->send->simulated || spec->memory->receive->simulated;
     out->status = WM_NOT_RUN;
     place(plan, spec, out);
-    set_run_options(out, t->fabric, spec, cell->window);
-    set_transport_options(out, &t->group);
+    set_run_options(out, plan->conf, t->fabric, spec, cell->window);
+    set_own_options(out, &t->group);
+    set_own_options(out, &spec->memory->group);
     write_id(out);
 }
 
@@ -171,6 +184,10 @@ static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *sp
 {
     if (strcmp(factor, "transport") == 0)
         snprintf(text, bytes, "%s", plan->transport[spec->transport].transport->name);
+    else if (strcmp(factor, "mem") == 0)
+        name_memory(spec->memory, text, bytes);
+    else if (strcmp(factor, "path") == 0)
+        snprintf(text, bytes, "%s", wm_path_names[spec->path]);
     else if (strcmp(factor, "fabric") == 0)
         snprintf(text, bytes, "%s", wm_fabric_names[plan->transport[spec->transport].fabric]);
     else if (strcmp(factor, "dtype") == 0)

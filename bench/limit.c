@@ -386,29 +386,29 @@ static bool within_hosts(const struct wm_limits *l, const struct wm_arm *arm)
 
 /* What the cell's messages are to memory: `window` of them or one, at full length where the arms' buffers serve. These
  * may lie on other ranks: `to` is NULL then. */
-static struct wm_copy copy_of(const struct wm_arm *arm, struct wm_buf buf[WM_AREAS])
+static struct wm_copy copy_of(const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS])
 {
     const size_t bytes = arm->cell->bytes;
     const size_t messages = arm->spec->buffers == WM_BUFFERS_DISTINCT ? (size_t)arm->cell->window : 1;
     struct wm_copy copy = { .bytes = bytes, .stride_bytes = bytes, .messages = messages };
-    if (buf[WM_IN].bytes >= bytes * messages && buf[WM_OUT].bytes >= bytes * messages) {
-        copy.from = buf[WM_IN].ptr;
-        copy.to = buf[WM_OUT].ptr;
+    if (buf[WM_IN]->bytes >= bytes * messages && buf[WM_OUT]->bytes >= bytes * messages) {
+        copy.from = buf[WM_IN]->ptr;
+        copy.to = buf[WM_OUT]->ptr;
     }
     return copy;
 }
 
 /* From one half of a cold ring to the other. */
-static struct wm_copy copy_in_ring(const struct wm_arm *arm, struct wm_buf buf[WM_AREAS])
+static struct wm_copy copy_in_ring(const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS])
 {
     struct wm_copy copy = { .bytes = arm->cell->bytes,
                             .stride_bytes = arm->ring.stride_bytes,
                             .messages = arm->ring.positions / 2 };
     const size_t half = copy.stride_bytes * copy.messages;
     for (int a = WM_IN; a <= WM_OUT && copy.to == NULL; a++)
-        if (copy.bytes <= copy.stride_bytes && buf[a].bytes >= 2 * half) {
-            copy.from = buf[a].ptr;
-            copy.to = (char *)buf[a].ptr + half;
+        if (copy.bytes <= copy.stride_bytes && buf[a]->bytes >= 2 * half) {
+            copy.from = buf[a]->ptr;
+            copy.to = (char *)buf[a]->ptr + half;
         }
     return copy;
 }
@@ -466,7 +466,8 @@ static double copy_rate(struct wm_limits *l, const struct wm_copy *copy)
     return rate;
 }
 
-static void copy_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS], struct least *least)
+static void copy_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS],
+                       struct least *least)
 {
     const struct wm_benchmark *bench = arm->spec->bench;
     const bool cold = arm->spec->buffers == WM_BUFFERS_COLD;
@@ -496,13 +497,13 @@ static double figure_of(const struct wm_result_cell *cell)
     return (double)cell->bytes / cell->time_ns.median * 1e9;
 }
 
-void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS],
+void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS],
                     struct wm_result_cell *cell)
 {
     const struct wm_transport *transport = arm->endpoint->is->transport;
     const bool host_memory = strcmp(cell->mem, "host") == 0;
     struct least least = { 0 };
-    if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || transport->simulated ||
+    if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || cell->simulated ||
         transport->moves_nothing)
         return;
     find_gates(l, arm->endpoint);

@@ -63,7 +63,7 @@ int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const i
  * none. Where the copy rate is not known yet it is measured, in a hundredth of the cell's time.
  * @param buf  the arms' buffers, which are written to
  */
-void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf buf[WM_AREAS],
+void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS],
                     struct wm_result_cell *cell);
 
 #endif

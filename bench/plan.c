@@ -11,6 +11,13 @@ static const char *const default_set[] = { "latency", "bandwidth", "allreduce", 
 
 const struct wm_algorithm wm_algorithm_auto = { .name = "auto" };
 
+const char *const wm_path_names[WM_PATHS + 1] = { "host", "direct", "staged", "pipelined", NULL };
+
+const struct wm_mem *wm_plan_device(const struct wm_plan_memory *m)
+{
+    return wm_mem_is_device(m->receive) ? m->receive : wm_mem_is_device(m->send) ? m->send : NULL;
+}
+
 /* While the plan is made. */
 struct maker {
     const struct wm_plan_request *request;
@@ -154,7 +161,7 @@ static int refuse_without_effect(struct maker *m)
         { "window", "has a window", takes_window }, { "pairs", "is between two ranks", takes_pairs },
         { "sync", "is a collective", takes_sync },  { "in-place", "can run in place", takes_in_place },
         { "bytes", "has a size", takes_bytes },     { "dtype", "has elements", takes_bytes },
-        { "buffers", "moves data", takes_bytes },
+        { "buffers", "moves data", takes_bytes },   { "mem", "moves data", takes_bytes },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         int k = 0;
@@ -165,6 +172,39 @@ static int refuse_without_effect(struct maker *m)
                            rows[i].why);
     }
     return WM_OK;
+}
+
+/* Paths are for device memory, chunks and slots for one of the paths. */
+static int refuse_idle_paths(struct maker *m)
+{
+    bool device = false, pipelined = false;
+    for (int i = 0; i < m->plan->n_memories; i++)
+        device |= wm_plan_device(&m->plan->memory[i]) != NULL;
+    for (int i = 0; i < m->conf->paths.n; i++)
+        pipelined |= WM_PATH_DIRECT + m->conf->paths.value[i] == WM_PATH_PIPELINED;
+    if (!device && m->conf->paths.n > 0)
+        return wm_fail(m->err, WM_EUSAGE, "", 0, "--path has no effect: --mem names no memory of a device");
+    for (int i = 0; i < 2; i++) {
+        const char *option = i == 0 ? "chunk" : "slots";
+        if (!pipelined && given(m, option))
+            return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s has no effect without --path pipelined", option);
+    }
+    return WM_OK;
+}
+
+/* The host's stands last, for what has no data. */
+static int take_memories(struct maker *m)
+{
+    static const struct wm_plan_memory host = { .send = &wm_mem_host, .receive = &wm_mem_host };
+    const struct wm_plan_request *r = m->request;
+    int asked = r->n_memories > 0 ? r->n_memories : 1;
+    m->plan->memory = calloc((size_t)asked + 1, sizeof(*m->plan->memory));
+    if (m->plan->memory == NULL)
+        return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d kinds of memory", asked);
+    for (int i = 0; i <= asked; i++)
+        m->plan->memory[i] = i < r->n_memories ? r->memory[i] : host;
+    m->plan->n_memories = asked + 1;
+    return refuse_idle_paths(m);
 }
 
 static int check_transports(struct maker *m)
@@ -351,9 +391,22 @@ static int make_pairings(struct maker *m)
 
 /* ---- arms: every combination of the factors that matter to a benchmark ---- */
 
-enum factor { F_TRANSPORT, F_DTYPE, F_OP, F_ALGO, F_ROOT, F_PAIRS, F_WINDOW, F_BUFFERS, F_SYNC, FACTORS };
-static const char *const factor_names[FACTORS] = { "transport", "dtype",  "op",      "algo", "root",
-                                                   "pairs",     "window", "buffers", "sync" };
+enum factor {
+    F_TRANSPORT,
+    F_MEM,
+    F_PATH,
+    F_DTYPE,
+    F_OP,
+    F_ALGO,
+    F_ROOT,
+    F_PAIRS,
+    F_WINDOW,
+    F_BUFFERS,
+    F_SYNC,
+    FACTORS
+};
+static const char *const factor_names[FACTORS] = { "transport", "mem",   "path",   "dtype",   "op",  "algo",
+                                                   "root",      "pairs", "window", "buffers", "sync" };
 
 /* Combinations of transport and fabric are one factor, named by what differs in them. */
 static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
@@ -401,6 +454,8 @@ static void count_factors(const struct maker *m, const struct wm_benchmark *b, i
 {
     const struct wm_run_conf *c = m->conf;
     n[F_TRANSPORT] = m->request->n_transports;
+    n[F_MEM] = takes_bytes(b) ? m->plan->n_memories - 1 : 1;
+    n[F_PATH] = takes_bytes(b) && c->paths.n ? c->paths.n : 1;
     n[F_DTYPE] = takes_bytes(b) && c->dtypes.n ? c->dtypes.n : 1;
     n[F_OP] = takes_op(b) ? c->ops.n : 1;
     n[F_ALGO] = n_algos;
@@ -409,6 +464,28 @@ static void count_factors(const struct maker *m, const struct wm_benchmark *b, i
     n[F_WINDOW] = takes_window(b) ? c->windows.n : 1;
     n[F_BUFFERS] = takes_bytes(b) ? c->buffers.n : 1;
     n[F_SYNC] = takes_sync(b) ? c->syncs.n : 1;
+}
+
+/* What has no data goes by the host's memory, which is the last of the plan's. */
+static void choose_memory(const struct maker *m, const struct wm_benchmark *b, const int at[FACTORS],
+                          struct wm_arm_spec *arm)
+{
+    const struct wm_run_conf *c = m->conf;
+    const int memory = takes_bytes(b) ? at[F_MEM] : m->plan->n_memories - 1;
+    arm->memory = &m->plan->memory[memory];
+    if (wm_plan_device(arm->memory) != NULL)
+        arm->path = (enum wm_path)(WM_PATH_DIRECT + (c->paths.n ? c->paths.value[at[F_PATH]] : 0));
+    if (arm->path == WM_PATH_PIPELINED) {
+        arm->chunk_bytes = c->chunk_bytes;
+        arm->slots = (int)c->slots;
+    }
+    arm->layout = 2 * memory + (arm->path >= WM_PATH_STAGED);
+}
+
+/* Host memory has one path, whatever the others have. */
+static bool is_arm(const struct maker *m, const struct wm_benchmark *b, const int at[FACTORS])
+{
+    return at[F_PATH] == 0 || (takes_bytes(b) && wm_plan_device(&m->plan->memory[at[F_MEM]]) != NULL);
 }
 
 static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct wm_algorithm *const *algos, int round,
@@ -427,6 +504,7 @@ static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct 
         .sync = takes_sync(b) ? (enum wm_sync)c->syncs.value[at[F_SYNC]] : WM_SYNC_NONE,
         .in_place = takes_in_place(b) && c->in_place,
     };
+    choose_memory(m, b, at, arm);
     if (takes_pairs(b)) {
         const struct wm_pairing *pairing = &m->plan->pairing[at[F_PAIRS]];
         arm->pairs = c->pairs.n ? c->pairs.value[at[F_PAIRS]] : NULL;
@@ -445,8 +523,9 @@ static size_t window_limit(const struct maker *m, const struct wm_arm_spec *arm,
 
 static bool differ_in_window_only(const struct wm_arm_spec *a, const struct wm_arm_spec *b)
 {
-    return a->algo == b->algo && a->transport == b->transport && a->type == b->type && a->op == b->op &&
-           a->root == b->root && a->buffers == b->buffers && a->sync == b->sync && a->round == b->round;
+    return a->algo == b->algo && a->transport == b->transport && a->memory == b->memory && a->path == b->path &&
+           a->type == b->type && a->op == b->op && a->root == b->root && a->buffers == b->buffers &&
+           a->sync == b->sync && a->round == b->round;
 }
 
 /* Two windows that --max-inflight shrinks to the same one are one cell. */
@@ -482,10 +561,27 @@ static void fill_cells(struct maker *m, struct wm_sweep *sweep)
             fill_cell(m, sweep, s, a);
 }
 
+static int fill_arms(struct maker *m, struct wm_sweep *sweep, const struct wm_algorithm *const *algos, int round,
+                     const int n[FACTORS], int combinations)
+{
+    int at[FACTORS] = { 0 };
+    for (int i = 0; i < combinations; i++) {
+        struct wm_arm_spec *arm = &sweep->arm[sweep->n_arms];
+        if (is_arm(m, sweep->bench, at)) {
+            sweep->n_arms++;
+            if (fill_arm(m, sweep->bench, algos, round, at, arm) != WM_OK || check_reach(m, arm) != WM_OK)
+                return m->err->code;
+        }
+        for (int f = FACTORS - 1; f >= 0 && ++at[f] == n[f]; f--)
+            at[f] = 0;
+    }
+    return WM_OK;
+}
+
 static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
 {
     const struct wm_algorithm *algos[MAX_ALGORITHMS];
-    int n_algos, n[FACTORS], at[FACTORS] = { 0 }, arms = 1;
+    int n_algos, n[FACTORS], arms = 1;
     struct wm_sweep *sweep = &m->plan->sweep[m->plan->n_sweeps];
     if (choose_algorithms(m, b, algos, &n_algos) != WM_OK)
         return m->err->code;
@@ -500,13 +596,8 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
     m->plan->n_sweeps++;
     if (sweep->arm == NULL || sweep->cell == NULL)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d arms of %s", arms, b->name);
-    for (; sweep->n_arms < arms; sweep->n_arms++) {
-        if (fill_arm(m, b, algos, round, at, &sweep->arm[sweep->n_arms]) != WM_OK ||
-            check_reach(m, &sweep->arm[sweep->n_arms]) != WM_OK)
-            return m->err->code;
-        for (int f = FACTORS - 1; f >= 0 && ++at[f] == n[f]; f--)
-            at[f] = 0;
-    }
+    if (fill_arms(m, sweep, algos, round, n, arms) != WM_OK)
+        return m->err->code;
     int before = m->plan->n_cells;
     fill_cells(m, sweep);
     if (m->plan->n_cells == before)
@@ -539,7 +630,7 @@ static int make_sweeps(struct maker *m)
 static int make_all(struct maker *m)
 {
     if (choose_benchmarks(m) != WM_OK || choose_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
-        check_transports(m) != WM_OK || check_algorithms(m) != WM_OK ||
+        take_memories(m) != WM_OK || check_transports(m) != WM_OK || check_algorithms(m) != WM_OK ||
         refuse_twice(m, "algo", &m->conf->algos) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
         refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK ||
         refuse_ints_twice(m, "window", &m->conf->windows) != WM_OK)
@@ -588,6 +679,7 @@ void wm_plan_free(struct wm_plan *plan)
         wm_pairing_free(&plan->pairing[i]);
     free(plan->sweep);
     free(plan->pairing);
+    free(plan->memory);
     *plan = (struct wm_plan){ 0 };
 }
 

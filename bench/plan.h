@@ -22,13 +22,37 @@ struct wm_plan_transport {
     char nic[WM_NIC_BYTES];       /* --nic: this rank's card, "mlx5_0:1"; "": the transport chooses */
 };
 
-enum { WM_PLAN_TRANSPORTS = 16 };
+enum { WM_PLAN_TRANSPORTS = 16, WM_PLAN_MEMORIES = 16 };
+
+/* What every rank sends from and receives into: a word of --mem. */
+struct wm_plan_memory {
+    const struct wm_mem *send, *receive;
+    struct wm_option_group group; /* of the device's own options; conf: owned by the caller; rows NULL: it has none */
+};
+
+/** The kind that is device memory, of which there is one at most; NULL: both sides are the host's. */
+const struct wm_mem *wm_plan_device(const struct wm_plan_memory *m);
+
+/* How device memory meets the transport. */
+enum wm_path {
+    WM_PATH_HOST,      /* there is none */
+    WM_PATH_DIRECT,    /* the transport is handed it */
+    WM_PATH_STAGED,    /* copied to host memory and from it, whole */
+    WM_PATH_PIPELINED, /* the same by chunks, while others are on their way */
+    WM_PATHS,
+};
+extern const char *const wm_path_names[WM_PATHS + 1];
 
 /* One arm: every factor of its cells but the size. */
 struct wm_arm_spec {
     const struct wm_benchmark *bench;
     const struct wm_algorithm *algo;
     int transport; /* index in the plan */
+    const struct wm_plan_memory *memory;
+    enum wm_path path;
+    size_t chunk_bytes; /* pipelined: of a message, or of the vector or block of a collective */
+    int slots;          /* pipelined: chunks on their way at once in one direction */
+    int layout;         /* arms with the same one share their buffers: see wm_plan_layouts() */
     enum wm_dtype type;
     enum wm_redop op;
     int root; /* WM_ROOT_ROTATE or a rank */
@@ -74,6 +98,8 @@ struct wm_plan {
     int ranks, hosts;
     struct wm_plan_transport *transport;
     int n_transports;
+    struct wm_plan_memory *memory; /* those asked for, then the host's, for what has no data */
+    int n_memories;
     struct wm_sweep *sweep;
     int n_sweeps;
     int n_cells;                /* planned */
@@ -91,6 +117,8 @@ struct wm_plan_request {
     int n_words;
     struct wm_plan_transport *transport; /* as in conf->transports, in order */
     int n_transports;
+    const struct wm_plan_memory *memory; /* as in conf->mems, in order; none: the host's */
+    int n_memories;
     const int *host_of;
     int ranks, hosts;
     size_t cache_bytes;
@@ -121,12 +149,34 @@ const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep 
 /** Ranks that take part in an arm, ascending. @param out  room for plan->ranks; @return how many */
 int wm_plan_members(const struct wm_plan *plan, const struct wm_arm_spec *spec, int *out);
 
-/* What one rank needs. */
-struct wm_plan_need {
-    size_t area_bytes[WM_AREAS]; /* largest over all cells */
+/* Arms whose memory and detour are the same have one layout of buffers. */
+struct wm_plan_layout {
+    const struct wm_plan_memory *memory;
+    bool detour;                 /* staged or pipelined: the transport sees host memory only */
+    bool used;                   /* by a planned cell, of whatever ranks */
+    size_t area_bytes[WM_AREAS]; /* largest over all cells, for one rank */
     unsigned shared;             /* areas that peers put into or get from, over all cells */
 };
-int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_need *out, struct wm_err *err);
+int wm_plan_layouts(const struct wm_plan *plan);
+
+/** The kind of memory of an area in a layout; NULL: it has no such area. */
+const struct wm_mem *wm_plan_area(const struct wm_plan_layout *layout, enum wm_area area);
+
+/** @param out  room for wm_plan_layouts() */
+int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_layout *out, struct wm_err *err);
+
+/* One buffer that a rank allocates: layouts share those of the same area and kind. */
+struct wm_plan_buffer {
+    const struct wm_mem *mem;
+    enum wm_area area;
+    size_t bytes;
+};
+
+/** Of what a rank needs, the buffers. @param out  room for WM_AREAS a layout; @return how many */
+int wm_plan_buffers(const struct wm_plan_layout *layouts, int n_layouts, struct wm_plan_buffer *out);
+
+/** Bytes of host memory in all buffers of a rank; the simulated device's are the host's, too. */
+int wm_plan_host_bytes(const struct wm_plan *plan, int rank, uint64_t *bytes, struct wm_err *err);
 
 /* Whom one rank talks to over one transport of the plan. */
 struct wm_plan_peers {

@@ -21,7 +21,7 @@ struct run {
     const struct wm_world *world;
     struct wm_bench bench;
     struct wm_endpoint *endpoint; /* by transport of the plan */
-    unsigned shared;
+    struct wm_memory memory;
     struct wm_limits limits;
     struct wm_witnesses witnesses;
     struct wm_random random;
@@ -40,14 +40,6 @@ struct run {
 };
 
 /* ---- memory ---- */
-
-static uint64_t sum_areas(const struct wm_plan_need *need)
-{
-    uint64_t sum = 0;
-    for (int a = 0; a < WM_AREAS; a++)
-        sum += need->area_bytes[a];
-    return sum;
-}
 
 /* @param asked  bytes of each rank's buffers */
 static int check_memory(const struct wm_world *world, const uint64_t *asked, struct wm_err *err)
@@ -72,12 +64,11 @@ static int check_memory(const struct wm_world *world, const uint64_t *asked, str
 
 int wm_run_check(const struct wm_world *world, const struct wm_plan *plan, struct wm_err *err)
 {
-    struct wm_plan_need need = { 0 };
     uint64_t mine = 0, *asked = calloc((size_t)world->size, sizeof(*asked));
     if (asked == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "needs of %d ranks", world->size);
-    else if (wm_plan_need(plan, world->rank, &need, err) == WM_OK)
-        mine = sum_areas(&need);
+    else
+        wm_plan_host_bytes(plan, world->rank, &mine, err);
     if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
         wm_world_allgather(world, &mine, sizeof(mine), asked, err) == WM_OK) {
         check_memory(world, asked, err);
@@ -85,24 +76,6 @@ int wm_run_check(const struct wm_world *world, const struct wm_plan *plan, struc
     }
     free(asked);
     return err->code;
-}
-
-static int open_memory(struct run *run, struct wm_err *err)
-{
-    struct wm_plan_need need;
-    if (wm_plan_need(run->plan, run->world->rank, &need, err) == WM_OK) {
-        run->shared = need.shared;
-        for (int a = WM_IN; a <= WM_WORK && err->code == WM_OK; a++)
-            wm_mem_host.alloc(-1, need.area_bytes[a] > 64 ? need.area_bytes[a] : 64, &run->bench.buf[a], err);
-    }
-    return wm_world_agree(run->world, WM_SPIN, err);
-}
-
-static void close_memory(struct run *run)
-{
-    for (int a = 0; a < WM_AREAS; a++)
-        if (run->bench.buf[a].mem != NULL)
-            run->bench.buf[a].mem->free(&run->bench.buf[a]);
 }
 
 /* ---- members of a comparison ---- */
@@ -193,8 +166,7 @@ static void open_endpoint(struct run *run, int t)
     struct wm_endpoint_conf conf = {
         .world = run->world,
         .watch = run->is->watch,
-        .buf = run->bench.buf,
-        .shared = run->shared,
+        .memory = &run->memory,
         .slots = slots(run->plan),
         .peers = &peers,
     };
@@ -316,7 +288,7 @@ static void write_cell(struct run *run, const struct wm_sweep *sweep, int size, 
     } else {
         wm_plan_identity(run->plan, sweep, size, a, cell);
         if (wm_record(arm, run->plan, extra, cell, &run->failed) == WM_OK) {
-            wm_limits_cell(&run->limits, arm, run->bench.buf, cell);
+            wm_limits_cell(&run->limits, arm, run->memory.layout[arm->spec->layout].buf, cell);
             if (arm->spec->algo != sweep->arm[a].algo)
                 snprintf(cell->algo_chosen, sizeof(cell->algo_chosen), "%s", arm->spec->algo->name);
             require_fabric(run, &sweep->cell[size * sweep->n_arms + a], arm, extra, cell);
@@ -509,7 +481,9 @@ static int open_run(struct run *run, struct wm_err *err)
         return err->code;
     for (int t = 0; t < run->plan->n_transports; t++)
         run->endpoint[t].is = &run->plan->transport[t];
-    return open_memory(run, err);
+    wm_memory_open(run->plan, run->world->rank, slots(run->plan), &run->memory, err);
+    run->bench.memory = &run->memory;
+    return wm_world_agree(run->world, WM_SPIN, err);
 }
 
 static void close_run(struct run *run, bool together)
@@ -518,7 +492,7 @@ static void close_run(struct run *run, bool together)
         wm_world_part_close(run->own_part);
     for (int t = 0; together && run->endpoint != NULL && t < run->plan->n_transports; t++)
         wm_endpoint_close(&run->endpoint[t]);
-    close_memory(run);
+    wm_memory_close(&run->memory);
     wm_limits_close(&run->limits);
     wm_witnesses_close(&run->witnesses);
     free(run->endpoint);

@@ -19,20 +19,28 @@ static size_t place(struct wm_at where, size_t at)
     return where.offset + (where.area == WM_IN || where.area == WM_OUT ? at : 0);
 }
 
+static int poison_all(const struct wm_schedule *touched, struct wm_buf *const buf[WM_AREAS], size_t at,
+                      struct wm_err *err)
+{
+    for (int a = WM_OUT; a < WM_AREAS && err->code == WM_OK; a++)
+        if (buf[a] != NULL)
+            poison(buf[a], place((struct wm_at){ (enum wm_area)a, 0 }, at), touched->area_bytes[a], err);
+    return err->code;
+}
+
 int wm_verify_fill(const struct wm_benchmark *bench, const struct wm_point *point, const struct wm_schedule *touched,
-                   struct wm_buf buf[WM_AREAS], size_t at, struct wm_err *err)
+                   struct wm_buf *const buf[WM_AREAS], size_t at, struct wm_err *err)
 {
     struct wm_spans spans = { 0 };
     if (bench->fill == NULL)
         return WM_OK;
-    if (poison(&buf[WM_OUT], at, touched->area_bytes[WM_OUT], err) != WM_OK ||
-        poison(&buf[WM_WORK], 0, touched->area_bytes[WM_WORK], err) != WM_OK)
+    if (poison_all(touched, buf, at, err) != WM_OK)
         return err->code;
     bench->fill(point, &spans);
     spans_ok(bench, &spans, err);
     for (int i = 0; i < spans.n && err->code == WM_OK; i++) {
         const struct wm_span *s = &spans.span[i];
-        const struct wm_buf *to = &buf[s->at.area];
+        const struct wm_buf *to = buf[s->at.area];
         to->mem->fill(to, place(s->at, at), s->bytes / wm_dtype_bytes(point->type), point->type, s->pattern, s->first,
                       err);
     }
@@ -54,7 +62,7 @@ static int wrong_data(const struct wm_span *s, const struct wm_point *point, con
         wrong->first, wrong->got, wrong->want);
 }
 
-int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf buf[WM_AREAS],
+int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf *const buf[WM_AREAS],
                     size_t at, const int *ranks, struct wm_verified *out, struct wm_err *err)
 {
     struct wm_spans spans = { 0 };
@@ -64,7 +72,7 @@ int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *poi
     spans_ok(bench, &spans, err);
     for (int i = 0; i < spans.n && (err->code == WM_OK || err->code == WM_EDATA); i++) {
         const struct wm_span *s = &spans.span[i];
-        const struct wm_buf *in = &buf[s->at.area];
+        const struct wm_buf *in = buf[s->at.area];
         struct wm_wrong wrong = { 0 };
         size_t count = s->bytes / wm_dtype_bytes(point->type);
         in->mem->check(in, place(s->at, at), count, point->type, s->pattern, s->first, &wrong, err);

@@ -5,9 +5,12 @@
 #include "bench/benchmark.h"
 #include "src/mem/mem.h"
 
-/** Poisons what the schedule touches of OUT and WORK at `at`, then fills what must stand there before. */
+/**
+ * Poisons what the schedule touches of all areas but IN, then fills what must stand before.
+ * @param at  byte offset in IN and OUT
+ */
 int wm_verify_fill(const struct wm_benchmark *bench, const struct wm_point *point, const struct wm_schedule *touched,
-                   struct wm_buf buf[WM_AREAS], size_t at, struct wm_err *err);
+                   struct wm_buf *const buf[WM_AREAS], size_t at, struct wm_err *err);
 
 struct wm_verified {
     uint64_t checked_bytes, wrong_elements;
@@ -18,7 +21,7 @@ struct wm_verified {
  * was got and wanted, and from which rank it should have come.
  * @param ranks  of the run, by the patterns' ranks; NULL: the same
  */
-int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf buf[WM_AREAS],
+int wm_verify_check(const struct wm_benchmark *bench, const struct wm_point *point, struct wm_buf *const buf[WM_AREAS],
                     size_t at, const int *ranks, struct wm_verified *out, struct wm_err *err);
 
 #endif

@@ -31,14 +31,18 @@ const char *wm_version_components(void); /* what make found */
 /** The options of `run` and `plan` with the defaults filled in: the groups, their confs and the transports chosen. */
 struct wm_cli_options {
     struct wm_run_conf conf;
-    struct wm_option_group group[16];
+    struct wm_option_group group[24];
     int n_groups;
     void *own[16]; /* confs of the transports, by registry row */
     char title[16][32];
+    void *own_of_memory[8]; /* confs of the kinds of memory, by registry row */
+    char title_of_memory[8][32];
     char **words; /* benchmarks */
     int n_words;
     struct wm_plan_transport transport[WM_PLAN_TRANSPORTS];
     int n_transports;
+    struct wm_plan_memory memory[WM_PLAN_MEMORIES];
+    int n_memories;
     void *copy[WM_PLAN_TRANSPORTS]; /* confs with another provider than the user's; NULL where there is none */
 };
 
@@ -50,6 +54,14 @@ struct wm_cli_options {
 int wm_cli_options_parse(struct wm_cli_options *o, bool with_plan, int argc, char **argv, struct wm_err *err);
 void wm_cli_options_free(struct wm_cli_options *o);
 void wm_cli_options_print(bool with_plan, FILE *to, enum wm_option_format format);
+
+/**
+ * Fills o->memory from --mem (src/cli/memory.c); asks nothing of this machine: wm_cli_probe_memory() does.
+ * @return WM_OK; WM_EUSAGE: unknown, named twice, two devices that cannot meet, options of a kind that is not used;
+ *         WM_EABSENT: not built in
+ */
+int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err);
+int wm_cli_probe_memory(const struct wm_cli_options *o, struct wm_err *err);
 
 /** Prints err unless it is empty; returns its exit status. */
 int wm_cli_fail(const struct wm_err *err);

@@ -52,24 +52,13 @@ static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep
     }
 }
 
-static int need_of(const struct wm_plan *plan, int rank, uint64_t *bytes, struct wm_err *err)
-{
-    struct wm_plan_need need;
-    *bytes = 0;
-    if (wm_plan_need(plan, rank, &need, err) != WM_OK)
-        return err->code;
-    for (int a = 0; a < WM_AREAS; a++)
-        *bytes += need.area_bytes[a];
-    return WM_OK;
-}
-
 /* The largest rank's and the largest host's. */
 static int largest_needs(const struct wm_plan *plan, uint64_t *a_rank, uint64_t *a_host, struct wm_err *err)
 {
     uint64_t host = 0, bytes;
     *a_rank = *a_host = 0;
     for (int r = 0; r < plan->ranks; r++) {
-        if (need_of(plan, r, &bytes, err) != WM_OK)
+        if (wm_plan_host_bytes(plan, r, &bytes, err) != WM_OK)
             return err->code;
         host = (r > 0 && plan->host_of[r] == plan->host_of[r - 1] ? host : 0) + bytes;
         *a_rank = bytes > *a_rank ? bytes : *a_rank;
@@ -117,6 +106,8 @@ static int make_and_print(struct wm_cli_options *o, struct wm_err *err)
         .n_words = o->n_words,
         .transport = o->transport,
         .n_transports = o->n_transports,
+        .memory = o->memory,
+        .n_memories = o->n_memories,
         .host_of = host_of,
         .ranks = ranks,
         .hosts = hosts,

@@ -268,6 +268,8 @@ static int make_plan(struct session *s, struct wm_err *err)
         .n_words = s->options.n_words,
         .transport = s->options.transport,
         .n_transports = s->options.n_transports,
+        .memory = s->options.memory,
+        .n_memories = s->options.n_memories,
         .host_of = s->host_of,
         .ranks = s->world->size,
         .hosts = s->world->hosts,
@@ -502,6 +504,8 @@ static int run_main(int argc, char **argv)
     wm_cli_options_parse(&s.options, false, argc, argv, &parsed);
     if (parsed.code == WM_OK && !s.options.conf.help)
         wm_cli_here(&s.options, &s.launch, &parsed);
+    if (parsed.code == WM_OK && !s.options.conf.help)
+        wm_cli_probe_memory(&s.options, &parsed);
     if (parsed.code == WM_OK && s.options.conf.bind == WM_BINDING_AUTO)
         wm_cli_bind(&s.launch, &s.bound, &parsed);
     if (start(&s, &argc, &argv, &err) != WM_OK) {

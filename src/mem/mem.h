@@ -34,6 +34,7 @@ struct wm_mem {
     const struct wm_option *options; /* its own rows; NULL = none */
     size_t conf_bytes;               /* of the conf that they fill */
     bool cpu_can_touch, simulated;
+    const struct wm_mem *staging;     /* host memory that detours of it go through; NULL: host */
     int (*probe)(struct wm_err *err); /* WM_OK, or WM_EABSENT with the reason */
     int (*alloc)(int device, size_t bytes, struct wm_buf *buf,
                  struct wm_err *err); /* page-aligned, every page touched */
@@ -69,6 +70,12 @@ extern const struct wm_mem wm_mem_host, wm_mem_simulated;
  */
 void wm_pattern_check(const void *data, size_t count, enum wm_dtype type, struct wm_pattern p, uint64_t first,
                       size_t first_element, struct wm_wrong *wrong);
+
+/** Is it on the far side of a bus: paths (direct, staged, pipelined) are for such memory. */
+static inline bool wm_mem_is_device(const struct wm_mem *mem)
+{
+    return !mem->cpu_can_touch;
+}
 
 /** Row of a name, or NULL. */
 const struct wm_mem_row *wm_mem_find(const char *name);

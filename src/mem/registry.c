@@ -4,6 +4,7 @@
 
 const struct wm_mem_row wm_mems[] = {
     { "host", NULL, &wm_mem_host },
+    { "simulated", NULL, &wm_mem_simulated },
     { NULL, NULL, NULL },
 };
 

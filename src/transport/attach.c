@@ -52,14 +52,27 @@ static int exchange_area(const struct wm_transport *t, struct wm_ep *ep, enum wm
     return rc;
 }
 
+static int check_memory(const struct wm_transport *t, struct wm_ep *ep, const struct wm_buf *buf, struct wm_err *err)
+{
+    if (buf == NULL || !wm_mem_is_device(buf->mem) || buf->mem->simulated)
+        return WM_OK;
+    if (t->takes != NULL)
+        return t->takes(ep, buf->mem, err);
+    return wm_fail(err, WM_EUNSUP, "", 0, "transport %s cannot be handed %s memory: use --path staged or pipelined",
+                   t->name, buf->mem->name);
+}
+
 int wm_attach(const struct wm_transport *t, struct wm_ep *ep, const struct wm_buf *const buf[WM_AREAS], unsigned shared,
               struct wm_attached *out, struct wm_err *err)
 {
     struct wm_attached attached = { 0 };
     int rc = WM_OK;
 
-    for (int a = 0; a < WM_AREAS; a++)
+    for (int a = 0; a < WM_AREAS && rc == WM_OK; a++) {
         attached.buf[a] = buf[a];
+        rc = check_memory(t, ep, buf[a], err);
+    }
+    rc = wm_world_agree(ep->world, WM_SPIN, err);
     for (int a = 0; a < WM_AREAS && t->reg != NULL && rc == WM_OK; a++) {
         bool is_shared = shared >> a & 1;
         register_area(t, ep, (enum wm_area)a, is_shared, &attached, err);

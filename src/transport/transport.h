@@ -94,6 +94,9 @@ struct wm_transport {
     /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */
     int (*check)(const void *own, int ranks, struct wm_err *err);
     int (*open)(const struct wm_ep_conf *conf, struct wm_ep **ep, struct wm_err *err); /* collective over conf->world */
+    /* Local: may it be handed device memory of this kind? WM_EUNSUP with the reason. NULL: none but the simulated,
+     * which is the host's behind its forbidden address. */
+    int (*takes)(struct wm_ep *ep, const struct wm_mem *mem, struct wm_err *err);
     /* Registration; NULL = not needed. Collective, in the same order on all ranks. `shared`: peers put into it or get
      * from it. */
     int (*reg)(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct wm_region **out, struct wm_err *err);

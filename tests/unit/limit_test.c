@@ -450,6 +450,7 @@ struct stage {
     struct wm_limits limits;
     struct wm_result_cell result;
     struct wm_buf buf[WM_AREAS];
+    struct wm_buf *by_area[WM_AREAS];
 };
 
 static void set_stage(struct stage *s, const struct wm_benchmark *bench, const char *algo, const int *host_of,
@@ -468,6 +469,13 @@ static void set_stage(struct stage *s, const struct wm_benchmark *bench, const c
     s->cell = (struct wm_cell){ .planned = true, .bytes = bytes, .window = bench->windowed ? 4 : 1 };
     s->arm = (struct wm_arm){ .spec = &s->spec, .cell = &s->cell, .endpoint = &s->endpoint, .status = WM_MEASURED };
     s->arm.point.ranks = bench->shape == WM_PAIR ? 2 : ranks;
+}
+
+static struct wm_buf *const *by_area(struct stage *s)
+{
+    for (int a = 0; a < WM_AREAS; a++)
+        s->by_area[a] = &s->buf[a];
+    return s->by_area;
 }
 
 /* What all ranks would count, and what becomes of the cell when its median is median_ns. */
@@ -498,7 +506,7 @@ static void measure(struct stage *s, bool known, double median_ns)
             s->result.bandwidth.bus_bytes_per_s =
                 s->result.bandwidth.alg_bytes_per_s * bench->bus_factor(s->plan.ranks);
     }
-    wm_limits_cell(&s->limits, &s->arm, s->buf, &s->result);
+    wm_limits_cell(&s->limits, &s->arm, by_area(s), &s->result);
     wm_limits_close(&s->limits);
 }
 
@@ -801,7 +809,7 @@ static void test_claims_of_transports(void)
     CHECK_INT(wm_limits_open(&s.limits, &s.plan, 0, s.seat, &err), WM_OK);
     for (int turn = 0; turn < 4; turn++) {
         s.arm.endpoint = turn % 2 == 0 ? &s.endpoint : &other;
-        wm_limits_cell(&s.limits, &s.arm, s.buf, &s.result);
+        wm_limits_cell(&s.limits, &s.arm, by_area(&s), &s.result);
         CHECK_NEAR(s.result.limit.bytes_per_s, turn % 2 == 0 ? 75e9 : 150e9, 1);
     }
     wm_limits_close(&s.limits);

@@ -37,6 +37,8 @@ static enum wm_code make(struct made *m, int ranks, int hosts, const char *line)
         .n_words = m->options.n_words,
         .transport = m->options.transport,
         .n_transports = m->options.n_transports,
+        .memory = m->options.memory,
+        .n_memories = m->options.n_memories,
         .host_of = m->host_of,
         .ranks = ranks,
         .hosts = hosts,
@@ -80,6 +82,9 @@ static void test_counts(void)
         { "latency --transport mpi,null --bytes 8", 2, 1, 1, 2 },
         { "latency --transport mpi --fabric tcp,ib --bytes 8", 2, 1, 1, 2 },
         { "broadcast --root 0,1,rotate --bytes 8", 2, 1, 1, 3 },
+        { "latency barrier --mem simulated --path staged,direct --bytes 8", 2, 1, 2, 2 + 1 },
+        { "latency --mem host,simulated --path direct,staged,pipelined --bytes 8", 2, 1, 1, 1 + 3 },
+        { "latency --mem host,simulated,host:simulated --bytes 8", 2, 1, 1, 3 },
         { "allreduce --op sum,max --sync barrier,none --buffers hot,cold --bytes 8", 2, 1, 1, 8 },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -107,6 +112,15 @@ static void test_refusals(void)
         { "latency --min-bytes 4M --max-bytes 1K", 2, WM_EUSAGE, "--min-bytes 4M is above --max-bytes 1K" },
         { "latency --bytes 8 --min-bytes 4", 2, WM_EUSAGE, "leave out --min-bytes" },
         { "latency --op max", 2, WM_EUSAGE, "--op has no effect" },
+        { "latency --mem simulted", 2, WM_EUSAGE, "unknown memory 'simulted' (did you mean simulated?)" },
+        { "latency --mem simulated:hst", 2, WM_EUSAGE, "unknown memory 'hst' (did you mean host?)" },
+        { "latency --mem simulated:", 2, WM_EUSAGE, "unknown memory ''" },
+        { "latency --mem host,host:host", 2, WM_EUSAGE, "--mem: host:host is named twice" },
+        { "barrier --mem simulated", 2, WM_EUSAGE, "--mem has no effect" },
+        { "latency --path staged", 2, WM_EUSAGE, "--path has no effect: --mem names no memory of a device" },
+        { "latency --mem simulated --chunk 64K", 2, WM_EUSAGE, "--chunk has no effect without --path pipelined" },
+        { "latency --mem simulated --path direct,staged --slots 2", 2, WM_EUSAGE, "--slots has no effect" },
+        { "latency --sim-device-rate 1G", 2, WM_EUSAGE, "--sim-device-rate has no effect without --mem simulated" },
         { "latency --root 1", 2, WM_EUSAGE, "--root has no effect" },
         { "allreduce --pairs 0-1", 2, WM_EUSAGE, "--pairs has no effect" },
         { "allreduce --window 4", 2, WM_EUSAGE, "--window has no effect" },
@@ -310,27 +324,88 @@ static void test_numbers_lead_back_to_cells(void)
 static void test_needs(void)
 {
     struct made m;
-    struct wm_plan_need need;
+    struct wm_plan_layout need[4];
     CHECK(make(&m, 2, 1, "latency --bytes 1M") == WM_OK);
-    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
-    CHECK_INT(need.area_bytes[WM_IN], 1 << 20);
-    CHECK_INT(need.area_bytes[WM_OUT], 1 << 20);
+    CHECK_INT(wm_plan_need(&m.plan, 0, need, &m.err), WM_OK);
+    CHECK_INT(need->area_bytes[WM_IN], 1 << 20);
+    CHECK_INT(need->area_bytes[WM_OUT], 1 << 20);
     drop(&m);
     CHECK(make(&m, 2, 1, "bandwidth --bytes 4M") == WM_OK); /* the verified pass holds 32M, not 64 messages */
-    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
-    CHECK_INT(need.area_bytes[WM_IN], 32 << 20);
+    CHECK_INT(wm_plan_need(&m.plan, 0, need, &m.err), WM_OK);
+    CHECK_INT(need->area_bytes[WM_IN], 32 << 20);
     drop(&m);
     CHECK(make(&m, 2, 1, "bandwidth --bytes 4M --buffers distinct") == WM_OK);
-    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
-    CHECK_INT(need.area_bytes[WM_IN], 256 << 20);
+    CHECK_INT(wm_plan_need(&m.plan, 0, need, &m.err), WM_OK);
+    CHECK_INT(need->area_bytes[WM_IN], 256 << 20);
     drop(&m);
     CHECK(make(&m, 2, 1, "latency --bytes 64 --buffers cold") == WM_OK);
-    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
-    CHECK(need.area_bytes[WM_IN] > 2u << 20); /* twice the cache of this plan */
+    CHECK_INT(wm_plan_need(&m.plan, 0, need, &m.err), WM_OK);
+    CHECK(need->area_bytes[WM_IN] > 2u << 20); /* twice the cache of this plan */
     drop(&m);
     CHECK(make(&m, 2, 1, "put-latency --bytes 64") == WM_OK);
-    CHECK_INT(wm_plan_need(&m.plan, 0, &need, &m.err), WM_OK);
-    CHECK_INT(need.shared, 1u << WM_OUT);
+    CHECK_INT(wm_plan_need(&m.plan, 0, need, &m.err), WM_OK);
+    CHECK_INT(need->shared, 1u << WM_OUT);
+    drop(&m);
+}
+
+/* Which kind of memory each area is, and what the detours need of it. Only the host's are counted for the host; the
+ * simulated device's are the host's, too. */
+static void test_layouts(void)
+{
+    static const struct {
+        const char *line;
+        int layout; /* the used one */
+        const char *mem[WM_AREAS];
+        size_t bytes[WM_AREAS];
+    } rows[] = {
+        { "latency --bytes 1M", 0, { "host", "host", "host" }, { 1 << 20, 1 << 20 } },
+        { "latency --bytes 1M --mem simulated", 0, { "simulated", "simulated", "simulated" }, { 1 << 20, 1 << 20 } },
+        { "latency --bytes 1M --mem host:simulated", 0, { "host", "simulated", "simulated" }, { 1 << 20, 1 << 20 } },
+        { "latency --bytes 1M --mem simulated:host", 0, { "simulated", "host", "host" }, { 1 << 20, 1 << 20 } },
+        { "latency --bytes 1M --mem simulated --path staged",
+          1,
+          { "simulated", "simulated", "host", "host", "host", "host" },
+          { 1 << 20, 1 << 20, 0, 0, 0, 2 << 20 } },
+        { "latency --bytes 1M --mem simulated:host --path pipelined --chunk 64K --slots 2",
+          1,
+          { "simulated", "host", "host", "host", NULL, "host" },
+          { 1 << 20, 1 << 20, 0, 0, 0, 128 << 10 } },
+        { "allreduce --bytes 1M --mem simulated --path staged",
+          1,
+          { "simulated", "simulated", "host", "host", "host", "host" },
+          { 1 << 20, 1 << 20, 0, 1 << 20, 1 << 20 } },
+        { "barrier", 2, { "host", "host", "host" }, { 0 } },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        struct wm_plan_layout layout[4];
+        if (!CHECK(make(&m, 2, 1, rows[i].line) == WM_OK) ||
+            !CHECK_INT(wm_plan_need(&m.plan, 0, layout, &m.err), WM_OK))
+            printf("  %s: %s\n", rows[i].line, m.err.what);
+        for (int k = 0; k < wm_plan_layouts(&m.plan); k++)
+            CHECK(layout[k].used == (k == rows[i].layout));
+        for (int a = 0; a < WM_AREAS; a++) {
+            const struct wm_mem *mem = wm_plan_area(&layout[rows[i].layout], (enum wm_area)a);
+            if (!CHECK_TEXT(mem != NULL ? mem->name : "", rows[i].mem[a] != NULL ? rows[i].mem[a] : "") ||
+                !CHECK_INT(layout[rows[i].layout].area_bytes[a], rows[i].bytes[a]))
+                printf("  area %d in: %s\n", a, rows[i].line);
+        }
+        drop(&m);
+    }
+}
+
+/* Layouts share the buffers of the same area and kind, at the larger size. */
+static void test_buffers_are_shared(void)
+{
+    struct made m;
+    struct wm_plan_layout layout[6];
+    struct wm_plan_buffer buffer[6 * WM_AREAS];
+    uint64_t bytes;
+    CHECK(make(&m, 2, 1, "latency --bytes 1M --mem simulated,host --path direct,staged") == WM_OK);
+    CHECK_INT(wm_plan_need(&m.plan, 0, layout, &m.err), WM_OK);
+    CHECK_INT(wm_plan_buffers(layout, wm_plan_layouts(&m.plan), buffer), 3 + 4 + 2); /* the host's WORK once */
+    CHECK_INT(wm_plan_host_bytes(&m.plan, 0, &bytes, &m.err), WM_OK);
+    CHECK_INT(bytes, (2 + 2 + 2) * (1 << 20) + 4 * 64);
     drop(&m);
 }
 
@@ -338,16 +413,16 @@ static void test_needs(void)
 static void test_auto_needs_the_largest(void)
 {
     struct made all, chosen, native;
-    struct wm_plan_need of_all, of_auto, of_native;
+    struct wm_plan_layout of_all[4], of_auto[4], of_native[4];
     CHECK(make(&all, 4, 1, "allreduce --bytes 1M --algo all") == WM_OK);
     CHECK(make(&chosen, 4, 1, "allreduce --bytes 1M --algo auto") == WM_OK);
     CHECK(make(&native, 4, 1, "allreduce --bytes 1M") == WM_OK);
-    CHECK_INT(wm_plan_need(&all.plan, 1, &of_all, &all.err), WM_OK);
-    CHECK_INT(wm_plan_need(&chosen.plan, 1, &of_auto, &chosen.err), WM_OK);
-    CHECK_INT(wm_plan_need(&native.plan, 1, &of_native, &native.err), WM_OK);
+    CHECK_INT(wm_plan_need(&all.plan, 1, of_all, &all.err), WM_OK);
+    CHECK_INT(wm_plan_need(&chosen.plan, 1, of_auto, &chosen.err), WM_OK);
+    CHECK_INT(wm_plan_need(&native.plan, 1, of_native, &native.err), WM_OK);
     for (int a = 0; a < WM_AREAS; a++)
-        CHECK_INT(of_auto.area_bytes[a], of_all.area_bytes[a]);
-    CHECK(of_auto.area_bytes[WM_WORK] > of_native.area_bytes[WM_WORK]);
+        CHECK_INT(of_auto->area_bytes[a], of_all->area_bytes[a]);
+    CHECK(of_auto->area_bytes[WM_WORK] > of_native->area_bytes[WM_WORK]);
     drop(&all);
     drop(&chosen);
     drop(&native);
@@ -402,6 +477,8 @@ static void test_candidates(void)
 
 int main(void)
 {
+    test_layouts();
+    test_buffers_are_shared();
     test_auto_needs_the_largest();
     test_time();
     test_candidates();
