@@ -19,9 +19,7 @@ const struct wm_mem *wm_plan_area(const struct wm_plan_layout *layout, enum wm_a
     case WM_WORK: /* reductions combine it with what is received */
         return layout->detour ? staging : m->receive;
     case WM_HOST_IN:
-        return layout->detour && wm_mem_is_device(m->send) ? staging : NULL;
     case WM_HOST_OUT:
-        return layout->detour && wm_mem_is_device(m->receive) ? staging : NULL;
     case WM_SLOTS:
         return layout->detour ? staging : NULL;
     case WM_AREAS:

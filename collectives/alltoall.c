@@ -122,6 +122,7 @@ const struct wm_benchmark wm_benchmark_alltoallv = {
     .summary = "a part from every rank to every rank, of sizes skewed by the seed up to twice the mean",
     .bytes_are = "the parts of one rank for all ranks",
     .shape = WM_GROUP,
+    .uneven = true,
     .bytes_rule = WM_BYTES_PER_RANK,
     .clock_of = WM_CLOCK_SLOWEST,
     .min_ranks = 2,

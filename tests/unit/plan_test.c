@@ -368,7 +368,7 @@ static void test_layouts(void)
           { 1 << 20, 1 << 20, 0, 0, 0, 2 << 20 } },
         { "latency --bytes 1M --mem simulated:host --path pipelined --chunk 64K --slots 2",
           1,
-          { "simulated", "host", "host", "host", NULL, "host" },
+          { "simulated", "host", "host", "host", "host", "host" },
           { 1 << 20, 1 << 20, 0, 0, 0, 128 << 10 } },
         { "allreduce --bytes 1M --mem simulated --path staged",
           1,
