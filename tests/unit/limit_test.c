@@ -506,6 +506,7 @@ static void measure(struct stage *s, bool known, double median_ns)
             s->result.bandwidth.bus_bytes_per_s =
                 s->result.bandwidth.alg_bytes_per_s * bench->bus_factor(s->plan.ranks);
     }
+    s->result.simulated = s->endpoint.is->transport->simulated;
     wm_limits_cell(&s->limits, &s->arm, by_area(s), &s->result);
     wm_limits_close(&s->limits);
 }

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "bench/detour.h"
 #include "src/core/random.h"
 #include "src/mem/mem.h"
 #include "src/schedule/path.h"
@@ -110,60 +111,32 @@ static int match(struct world *w, int rank)
     return ok;
 }
 
-/* NULL: schedules run as they are built. */
-static const struct wm_detour *detour;
+/* How schedules are rewritten; path HOST: they run as they are built. */
+static struct wm_arm_spec detour;
 
-static int extents_of(const struct wm_spans *spans, struct wm_extent **out)
+static int take_detour(struct rank *r, const struct wm_benchmark *row, const struct wm_algorithm *algo,
+                       struct wm_err *err)
 {
-    *out = calloc((size_t)spans->n + 1, sizeof(**out));
-    for (int i = 0; i < spans->n; i++)
-        (*out)[i] = (struct wm_extent){ spans->span[i].at, spans->span[i].bytes };
-    return spans->n;
+    struct wm_arm_spec spec = detour;
+    spec.bench = row;
+    spec.algo = algo;
+    return wm_detour(&spec, &r->at, &r->s, err);
 }
 
-static int detour_of_whole(struct rank *r, const struct wm_benchmark *row, struct wm_err *err)
+static bool is_device(struct wm_at at)
 {
-    struct wm_spans before = { 0 }, after = { 0 };
-    struct wm_extent *in, *out;
-
-    if (row->fill != NULL)
-        row->fill(&r->at, &before);
-    if (row->expect != NULL)
-        row->expect(&r->at, &after);
-    int n_in = extents_of(&before, &in), n_out = extents_of(&after, &out);
-    int rc = wm_detour_whole(&r->s, detour, in, n_in, out, n_out, err);
-    wm_spans_free(&before);
-    wm_spans_free(&after);
-    free(in);
-    free(out);
-    return rc;
-}
-
-static int detour_of_messages(struct rank *r, struct wm_err *err)
-{
-    struct wm_schedule out = { 0 };
-    int rc = wm_detour_messages(&r->s, detour, &out, err);
-    wm_schedule_free(&r->s);
-    r->s = out;
-    return rc;
-}
-
-static int take_detour(struct rank *r, const struct wm_benchmark *row, struct wm_err *err)
-{
-    if (row->shape == WM_PAIR || row == &wm_benchmark_fan_in || row == &wm_benchmark_fan_out)
-        return detour_of_messages(r, err);
-    return detour_of_whole(r, row, err);
+    return detour.path >= WM_PATH_STAGED && ((at.area == WM_IN && wm_mem_is_device(detour.memory->send)) ||
+                                             (at.area == WM_OUT && wm_mem_is_device(detour.memory->receive)));
 }
 
 /* Only copies may touch the device. */
 static int detoured(const struct world *w)
 {
-    for (int k = 0; k < w->ranks && detour != NULL; k++)
+    for (int k = 0; k < w->ranks; k++)
         for (int i = 0; i < w->rank[k].s.n; i++) {
             const struct wm_step *s = &w->rank[k].s.step[i];
             const bool reads = s->kind != WM_STEP_RECV, writes = s->kind != WM_STEP_SEND;
-            if (s->kind != WM_STEP_COPY &&
-                ((reads && detour->device >> s->from.area & 1) || (writes && detour->device >> s->to.area & 1)))
+            if (s->kind != WM_STEP_COPY && ((reads && is_device(s->from)) || (writes && is_device(s->to))))
                 return complain(w, "a step other than a copy touches the device", k, i);
         }
     return 1;
@@ -183,8 +156,7 @@ static int open_world(struct world *w, const struct wm_benchmark *row, const str
         r->at.rank = k;
         r->s = (struct wm_schedule){ .type = at.type, .op = at.op };
         ok &= algo->build(&r->at, &r->s, &err) == WM_OK && wm_schedule_ok(&r->s) == WM_OK;
-        if (detour != NULL)
-            ok &= take_detour(r, row, &err) == WM_OK;
+        ok &= take_detour(r, row, algo, &err) == WM_OK;
         allocate(r, row);
     }
     for (int k = 0; k < w->ranks && ok; k++)
@@ -684,38 +656,67 @@ static void test_messages(void)
 static void test_detours_of_messages(void)
 {
     const size_t bytes[] = { 0, 1, 7, 8, 9, 8 * 5 + 1, 64 };
-    const unsigned sides[] = { 1u << WM_IN, 1u << WM_OUT, 1u << WM_IN | 1u << WM_OUT };
+    const struct wm_plan_memory sides[] = { { &wm_mem_simulated, &wm_mem_host, { 0 } },
+                                            { &wm_mem_host, &wm_mem_simulated, { 0 } },
+                                            { &wm_mem_simulated, &wm_mem_simulated, { 0 } } };
 
     for (int k = 0; k < WM_COUNT(bytes) * WM_COUNT(sides); k++)
         for (int slots = 0; slots < 7; slots++) {
-            const struct wm_detour how = { .device = sides[k % WM_COUNT(sides)],
+            const struct wm_plan_memory *mem = &sides[k % WM_COUNT(sides)];
+            detour = (struct wm_arm_spec){ .path = slots > 0 ? WM_PATH_PIPELINED : WM_PATH_STAGED,
+                                           .memory = mem,
                                            .chunk_bytes = slots > 0 ? 8 : 0,
                                            .slots = slots };
-            detour = &how;
             for (int b = 0; b < WM_COUNT(wm_pair_rows); b++) {
                 bool put = strncmp(wm_pair_rows[b]->name, "put", 3) == 0,
                      get = strncmp(wm_pair_rows[b]->name, "get", 3) == 0;
-                if ((put && how.device >> WM_OUT & 1) || (get && how.device >> WM_IN & 1))
+                if ((put && wm_mem_is_device(mem->receive)) || (get && wm_mem_is_device(mem->send)))
                     continue;
                 CHECK(try_windows(wm_pair_rows[b], 2, bytes[k / WM_COUNT(sides)]));
             }
             for (int b = 0; b < WM_COUNT(wm_fan_rows); b++)
                 CHECK(try_windows(wm_fan_rows[b], 4, bytes[k / WM_COUNT(sides)]));
-            detour = NULL;
         }
+    detour = (struct wm_arm_spec){ 0 };
 }
 
+static void try_collectives(int ranks)
+{
+    for (int b = 0; b < WM_COUNT(wm_collective_rows); b++) /* the barrier, which moves nothing, has no path */
+        for (const struct wm_algorithm *algo = wm_collective_rows[b]->algorithms; algo->name != NULL; algo++)
+            if (!is_native(algo) && wm_collective_rows[b]->fill != NULL &&
+                !(detour.path == WM_PATH_PIPELINED && wm_collective_rows[b]->uneven))
+                CHECK(try_sizes(wm_collective_rows[b], algo, ranks));
+}
+
+/* As a whole, and by chunks with rounds of fewer and of more places than chunks. The memory of one side may be the
+ * host's. */
 static void test_detours_of_collectives(void)
 {
-    static const int ranks[] = { 2, 3, 5 };
-    const struct wm_detour how = { .device = 1u << WM_IN | 1u << WM_OUT };
+    static const struct {
+        struct wm_plan_memory memory;
+        enum wm_path path;
+        size_t chunk_bytes;
+        int slots, ranks;
+    } rows[] = {
+        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 2 },
+        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 5 },
+        { { &wm_mem_simulated, &wm_mem_host, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_host, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 24, 1, 2 },
+        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 24, 3, 3 },
+        { { &wm_mem_simulated, &wm_mem_host, { 0 } }, WM_PATH_PIPELINED, 40, 2, 3 },
+        { { &wm_mem_host, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 40, 100, 3 },
+    };
 
-    detour = &how;
-    for (int b = 0; b < WM_COUNT(wm_collective_rows); b++)
-        for (const struct wm_algorithm *algo = wm_collective_rows[b]->algorithms; algo->name != NULL; algo++)
-            for (int k = 0; k < WM_COUNT(ranks) && !is_native(algo); k++)
-                CHECK(try_sizes(wm_collective_rows[b], algo, ranks[k]));
-    detour = NULL;
+    for (int i = 0; i < WM_COUNT(rows); i++) {
+        detour = (struct wm_arm_spec){
+            .path = rows[i].path, .memory = &rows[i].memory, .chunk_bytes = rows[i].chunk_bytes, .slots = rows[i].slots
+        };
+        try_collectives(rows[i].ranks);
+    }
+    detour = (struct wm_arm_spec){ 0 };
 }
 
 /* What cannot be, and what a round of slots costs. */
