@@ -76,7 +76,7 @@ struct wm_benchmark {
     bool rooted;   /* has --root */
     bool windowed; /* has --window */
     bool can_in_place;
-    bool uneven; /* the blocks of one buffer differ in length */
+    bool uneven;                           /* the blocks of one buffer differ in length */
     unsigned shared;                       /* bit by area: peers put into it or get from it */
     const struct wm_algorithm *algorithms; /* ended by name == NULL; the first is the default */
     /* Messages in the timed call, by which its time is divided: 2 for a ping-pong, the window for bandwidth. NULL: 1.
