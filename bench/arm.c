@@ -32,18 +32,23 @@ static struct wm_bind bind_of(const struct wm_arm *arm, const struct wm_bench *b
     };
 }
 
+int wm_arm_program(const struct wm_arm *arm, const struct wm_bench *bench, const struct wm_schedule *s,
+                   struct wm_program **out, struct wm_err *err)
+{
+    const struct wm_bind bind = bind_of(arm, bench);
+    return wm_program_open(s, &bind, out, err);
+}
+
 static int open_program(struct wm_arm *arm, const struct wm_bench *bench, const struct wm_point *at,
                         struct wm_program **out, struct wm_err *err)
 {
     struct wm_schedule s;
-    struct wm_bind bind = bind_of(arm, bench);
     if (wm_build_schedule(arm->spec, at, bench->rank, &s, err) != WM_OK)
         return err->code;
     for (int a = 0; a < WM_AREAS; a++)
         if (s.area_bytes[a] > arm->touched_bytes[a])
             arm->touched_bytes[a] = s.area_bytes[a];
-    if (wm_program_open(&s, &bind, out, err) == WM_OK)
-        (*out)->next = *out;
+    wm_arm_program(arm, bench, &s, out, err);
     wm_schedule_free(&s);
     return err->code;
 }
@@ -182,7 +187,6 @@ int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, str
                        struct wm_err *err)
 {
     struct wm_schedule s;
-    struct wm_bind bind = bind_of(arm, bench);
     *pass = (struct wm_verify_pass){ 0 };
     if (!arm->part)
         return WM_OK;
@@ -191,7 +195,7 @@ int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, str
     if (wm_build_schedule(arm->spec, &pass->point, bench->rank, &s, err) != WM_OK)
         return err->code;
     if (wm_verify_fill(arm->spec->bench, &pass->point, &s, layout_of(arm, bench)->buf, 0, err) == WM_OK)
-        wm_program_open(&s, &bind, &pass->program, err);
+        wm_arm_program(arm, bench, &s, &pass->program, err);
     wm_schedule_free(&s);
     return err->code;
 }

@@ -23,6 +23,11 @@ enum { WM_TURN_SAMPLES = 65536, WM_SKEWS = 512, WM_TURNS = 4096 };
 /* Not decided yet: how it ends is to be seen. */
 #define WM_ARM_LIVE WM_STATUSES
 
+/* What staging is made of, for one message or one collective; NaN = not measured, or no part of it on any rank. */
+struct wm_parts {
+    double device_to_host_ns, network_ns, host_to_device_ns;
+};
+
 struct wm_arm {
     const struct wm_arm_spec *spec;
     const struct wm_cell *cell;
@@ -53,6 +58,7 @@ struct wm_arm {
     unsigned turns;
     uint64_t turn_samples;
     struct wm_noise noise;
+    struct wm_parts parts;
 };
 
 /** Local: schedules, programs and series of the timed pass. WM_EUNSUP: cannot be done, with the reason. */
@@ -76,6 +82,10 @@ struct wm_verify_pass {
 int wm_arm_verify_open(struct wm_arm *arm, struct wm_bench *bench, int root, struct wm_verify_pass *pass,
                        struct wm_err *err);
 int wm_arm_verify_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_verify_pass *pass, struct wm_err *err);
+
+/** Local: another schedule of this rank on the arm's buffers and endpoint; closed by wm_program_close(). */
+int wm_arm_program(const struct wm_arm *arm, const struct wm_bench *bench, const struct wm_schedule *s,
+                   struct wm_program **out, struct wm_err *err);
 
 /** How many roots the arm's operations go through: 1, or all ranks when the root rotates. */
 int wm_arm_roots(const struct wm_arm *arm, const struct wm_plan *plan);

@@ -675,16 +675,20 @@ int wm_compare_slowest(struct wm_comparison *c, const struct wm_arm *arm, int *r
     return WM_OK;
 }
 
-int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, uint64_t n, struct wm_err *err)
+int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, struct wm_loop *loop, uint64_t n, uint64_t *ns,
+                     struct wm_err *err)
 {
     struct wm_err story = { .rank = -1 };
     enum wm_status status = arm->status;
     phase(c, WM_PHASE_WARMUP, arm);
     if (wm_world_barrier(c->members, waits(arm), err) != WM_OK)
         return err->code;
-    int code = arm->part ? wm_loop_run(&arm->loop, n) : WM_OK;
+    int code = WM_OK;
+    if (ns != NULL)
+        memset(ns, 0, n * sizeof(*ns));
+    if (loop != NULL)
+        code = ns != NULL ? wm_loop_time(loop, (unsigned)n, 1, ns) : wm_loop_run(loop, n);
     progress(c, arm, code);
-    arm->operations += n;
     if (agree_on(c, arm, code, &story) != WM_OK) {
         lose_endpoint(c, arm, &story);
         arm->status = status;

@@ -46,9 +46,12 @@ int wm_compare_pairs(struct wm_comparison *c, const struct wm_arm *arm, double *
 int wm_compare_slowest(struct wm_comparison *c, const struct wm_arm *arm, int *rank, double *share, struct wm_err *err);
 
 /**
- * Collective, after wm_compare: n untimed calls of one measured arm, alone. One that fails loses its endpoint, the arm
- * stays measured. WM_OK unless the members cannot talk to each other any more.
+ * Collective, after wm_compare: n calls in the place of one measured arm's, alone. One that fails loses its endpoint,
+ * the arm stays measured. WM_OK unless the members cannot talk to each other any more.
+ * @param loop  what this rank runs: the arm's own, or one of its own making on the same endpoint; NULL: nothing
+ * @param ns    out: the time of each call; NULL: untimed. Of a rank that runs nothing it is 0
  */
-int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, uint64_t n, struct wm_err *err);
+int wm_compare_alone(struct wm_comparison *c, struct wm_arm *arm, struct wm_loop *loop, uint64_t n, uint64_t *ns,
+                     struct wm_err *err);
 
 #endif

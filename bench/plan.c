@@ -466,6 +466,8 @@ static void count_factors(const struct maker *m, const struct wm_benchmark *b, i
     n[F_SYNC] = takes_sync(b) ? c->syncs.n : 1;
 }
 
+enum { USUAL_CHUNK_BYTES = 512 << 10, USUAL_SLOTS = 4 };
+
 /* What has no data goes by the host's memory, which is the last of the plan's. */
 static void choose_memory(const struct maker *m, const struct wm_benchmark *b, const int at[FACTORS],
                           struct wm_arm_spec *arm)
@@ -476,8 +478,8 @@ static void choose_memory(const struct maker *m, const struct wm_benchmark *b, c
     if (wm_plan_device(arm->memory) != NULL)
         arm->path = (enum wm_path)(WM_PATH_DIRECT + (c->paths.n ? c->paths.value[at[F_PATH]] : 0));
     if (arm->path == WM_PATH_PIPELINED) {
-        arm->chunk_bytes = c->chunk_bytes;
-        arm->slots = (int)c->slots;
+        arm->chunk_bytes = c->chunk_bytes > 0 ? c->chunk_bytes : USUAL_CHUNK_BYTES;
+        arm->slots = c->slots > 0 ? (int)c->slots : USUAL_SLOTS;
     }
     arm->layout = 2 * memory + (arm->path >= WM_PATH_STAGED);
 }

@@ -34,7 +34,7 @@ void wm_ratios_close(struct wm_ratios *r)
     *r = (struct wm_ratios){ 0 };
 }
 
-static struct wm_ratio_point ratio_of(const struct wm_arm *base, const struct wm_arm *other, uint64_t seed)
+struct wm_ratio_point wm_ratio_of(const struct wm_arm *base, const struct wm_arm *other, uint64_t seed)
 {
     struct wm_ratio_point p = { .bytes = (int64_t)other->cell->bytes, .ratio = NAN, .ci95_low = NAN, .ci95_high = NAN };
     if (base->status == WM_MEASURED && other->status == WM_MEASURED)
@@ -46,7 +46,7 @@ static struct wm_ratio_point ratio_of(const struct wm_arm *base, const struct wm
 void wm_ratios_keep(struct wm_ratios *r, const struct wm_arm *arms, uint64_t seed)
 {
     for (int a = 0; a + 1 < r->sweep->n_arms; a++) {
-        r->of_size[a] = ratio_of(&arms[0], &arms[a + 1], seed);
+        r->of_size[a] = wm_ratio_of(&arms[0], &arms[a + 1], seed);
         if (!isnan(r->of_size[a].ratio))
             r->point[a][r->n_points[a]++] = r->of_size[a];
     }

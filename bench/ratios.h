@@ -19,6 +19,9 @@ struct wm_ratios {
 int wm_ratios_open(struct wm_ratios *r, const struct wm_sweep *sweep, struct wm_err *err);
 void wm_ratios_close(struct wm_ratios *r);
 
+/** time(other) / time(base) with its interval; NaN where one of them was not measured. */
+struct wm_ratio_point wm_ratio_of(const struct wm_arm *base, const struct wm_arm *other, uint64_t seed);
+
 /** After the comparison of one size, while its arms' samples are there. */
 void wm_ratios_keep(struct wm_ratios *r, const struct wm_arm *arms, uint64_t seed);
 

@@ -174,6 +174,13 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
         return WM_OK;
     record_time(arm, cell);
     record_rates(arm, plan, cell);
+    cell->parts_ns.device_to_host = arm->parts.device_to_host_ns;
+    cell->parts_ns.network = arm->parts.network_ns;
+    cell->parts_ns.host_to_device = arm->parts.host_to_device_ns;
+    if (arm->spec->path == WM_PATH_PIPELINED) {
+        cell->chunk_bytes = (int64_t)arm->spec->chunk_bytes;
+        cell->slots = arm->spec->slots;
+    }
     record_evidence(&extra->evidence, cell);
     cell->rank_time.slowest_rank = extra->slowest_rank;
     cell->rank_time.slowest_share = extra->slowest_share;

@@ -6,8 +6,10 @@
 
 #include "bench/compare.h"
 #include "bench/limit.h"
+#include "bench/parts.h"
 #include "bench/ratios.h"
 #include "bench/record.h"
+#include "bench/staging.h"
 #include "bench/tune.h"
 #include "src/core/units.h"
 #include "src/topo/node.h"
@@ -231,7 +233,7 @@ static int collect(struct wm_comparison *c, struct wm_arm *arm, struct run *run,
     if (extra->slowest_rank >= 0)
         extra->slowest_rank = run->member[extra->slowest_rank];
     if (wm_limits_count(&run->limits, c->members, run->member, arm, run->world->rank, err) != WM_OK ||
-        wm_witness(&run->witnesses, c, arm, &extra->evidence, err) != WM_OK)
+        wm_witness(&run->witnesses, c, arm, &extra->evidence, err) != WM_OK || wm_parts_measure(c, arm, err) != WM_OK)
         return err->code;
     if (arm->pairs <= 1 || arm->status != WM_MEASURED)
         return WM_OK;
@@ -324,6 +326,7 @@ struct keeping {
     struct wm_arm *arm;
     struct wm_tuning *tuning; /* by arm */
     struct wm_ratios ratios;  /* rank 0 */
+    struct wm_staging staging;
 };
 
 static void look_at_the_clock(struct run *run)
@@ -339,6 +342,7 @@ static void write_comparison(struct run *run, struct keeping *keep, bool whole)
     if (run->world->rank != 0 || keep->ratios.sweep->n_arms < 2 || run->failed.code != WM_OK)
         return;
     struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
+    comparison.staging = wm_staging_results(&keep->staging, &comparison.n_staging);
     run->is->sink->comparison(run->is->sink->arg, &comparison, whole, &run->failed);
     fail_alone(run, "the result could not be written");
 }
@@ -407,6 +411,8 @@ static int compare_members(struct run *run, const struct wm_sweep *sweep, int si
     if (run->world->rank == 0)
         wm_ratios_keep(&keep->ratios, keep->arm, (uint64_t)run->plan->conf->seed);
     if (record_arms(run, &c, sweep, size, keep->ratios.of_size, err) == WM_OK) {
+        if (run->world->rank == 0)
+            wm_staging_keep(&keep->staging, keep->arm, (uint64_t)run->plan->conf->seed);
         write_comparison(run, keep, false);
         write_choices(run, sweep, keep, false);
     }
@@ -441,7 +447,9 @@ static int open_keeping(const struct run *run, const struct wm_sweep *sweep, str
     for (int a = 0; a < sweep->n_arms; a++)
         if (wm_tuning_open(&keep->tuning[a], &sweep->arm[a], sweep->n_sizes, err) != WM_OK)
             return err->code;
-    return run->world->rank == 0 ? wm_ratios_open(&keep->ratios, sweep, err) : WM_OK;
+    if (run->world->rank != 0 || wm_ratios_open(&keep->ratios, sweep, err) != WM_OK)
+        return err->code;
+    return wm_staging_open(&keep->staging, sweep, err);
 }
 
 static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_err *err)
@@ -458,6 +466,7 @@ static int one_sweep(struct run *run, const struct wm_sweep *sweep, struct wm_er
     for (int a = 0; keep.tuning != NULL && a < sweep->n_arms; a++)
         wm_tuning_close(&keep.tuning[a]);
     free(keep.tuning);
+    wm_staging_close(&keep.staging);
     wm_ratios_close(&keep.ratios);
     free(keep.arm);
     return err->code;

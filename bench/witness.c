@@ -223,7 +223,7 @@ static int observe(struct wm_witnesses *w, struct wm_comparison *c, struct wm_ar
         wm_traffic_read(&w->tree, &w->topo, &before, &why);
     }
     uint64_t begin = wm_now_ns();
-    int rc = wm_compare_alone(c, arm, calls, err);
+    int rc = wm_compare_alone(c, arm, arm->part ? &arm->loop : NULL, calls, NULL, err);
     if (looks && rc == WM_OK && why.code == WM_OK) {
         sleep_ns(before.lifespan_ns);
         if (wm_traffic_read(&w->tree, &w->topo, &after, &why) == WM_OK)

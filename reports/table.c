@@ -613,6 +613,40 @@ static void put_arm_summary(FILE *to, const struct wm_result_comparison *c, int 
         fprintf(to, "; slower at every size from %s on\n", wm_format_bytes(size, (uint64_t)crossover_bytes));
 }
 
+static void put_ratio_of(FILE *to, const struct wm_ratio_point *p)
+{
+    char ratio[WM_TEXT_BYTES], low[WM_TEXT_BYTES], high[WM_TEXT_BYTES];
+    fprintf(to, "%sx", format_ratio(ratio, p->ratio));
+    if (isfinite(p->ci95_low) && isfinite(p->ci95_high))
+        fprintf(to, " (%s-%s)", format_ratio(low, p->ci95_low), format_ratio(high, p->ci95_high));
+}
+
+/* "direct is 2.10x (2.01-2.22) staged at 4M; pipelined recovers 91 % of direct" */
+static void put_staging(FILE *to, const struct wm_result_staging *s)
+{
+    char size[WM_TEXT_BYTES];
+    const bool direct = isfinite(s->staged.ratio), recovers = isfinite(s->pipelined.ratio);
+    wm_format_bytes(size, (uint64_t)s->bytes);
+    if (direct) {
+        fputs("direct is ", to);
+        put_ratio_of(to, &s->staged);
+        fprintf(to, " staged at %s%s", size, recovers ? "; " : "\n");
+    }
+    if (recovers)
+        fprintf(to, "pipelined recovers %.0f %% of direct%s%s\n", 100 / s->pipelined.ratio, direct ? "" : " at ",
+                direct ? "" : size);
+    if (!direct && !recovers && isfinite(s->gain.ratio)) {
+        fputs("pipelined is ", to);
+        put_ratio_of(to, &s->gain);
+        fprintf(to, " staged at %s\n", size);
+    }
+    if (wm_result_suspected(s))
+        fprintf(to,
+                "! direct takes as long as staged at %d of %d sizes at which the copies of staged alone should show: "
+                "suspect that direct is staged in secret\n",
+                s->suspected_sizes, s->judged_sizes);
+}
+
 void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *comparison)
 {
     end_block(t);
@@ -623,6 +657,8 @@ void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *
         put_clean(t->to, comparison->not_interleaved_reason ? comparison->not_interleaved_reason : "no reason given");
         fputc('\n', t->to);
     }
+    for (int i = 0; i < comparison->n_staging; i++)
+        put_staging(t->to, &comparison->staging[i]);
     fflush(t->to);
 }
 

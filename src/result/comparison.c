@@ -44,6 +44,19 @@ static json_t *points_to_json(const struct wm_ratio_point *point, int n)
     return array;
 }
 
+bool wm_result_suspected(const struct wm_result_staging *s)
+{
+    return s->judged_sizes > 0 && 2 * s->suspected_sizes > s->judged_sizes;
+}
+
+static bool any_suspected(const struct wm_result_comparison *c)
+{
+    for (int i = 0; i < c->n_staging; i++)
+        if (wm_result_suspected(&c->staging[i]))
+            return true;
+    return false;
+}
+
 json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c)
 {
     json_t *object = json_object(), *points = json_array(), *crossover = json_array();
@@ -61,6 +74,8 @@ json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c)
     }
     bad |= json_object_set_new(object, "points", points);
     bad |= json_object_set_new(object, "crossover_bytes", crossover);
+    if (c->n_staging > 0)
+        bad |= json_object_set_new(object, "suspected_fallback", json_boolean(any_suspected(c)));
     if (bad == 0)
         return object;
     json_decref(object);

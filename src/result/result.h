@@ -52,6 +52,11 @@ struct wm_result_cell {
         int64_t samples, batch, stalls;
         int converged; /* 0, 1; -1 = absent */
     } time_ns;
+    struct { /* of a staged message or collective, each measured alone */
+        double device_to_host, network, host_to_device;
+    } parts_ns;
+    int64_t chunk_bytes; /* of --path pipelined */
+    int slots;           /* -1 = absent */
     struct {
         int slowest_rank; /* -1 = absent */
         double slowest_share, skew_ns;
@@ -108,6 +113,16 @@ struct wm_ratio_point {
     int64_t bytes;
     double ratio, ci95_low, ci95_high; /* time(arm) / time(baseline): above 1, the baseline is faster */
 };
+/* Arms that differ in their path alone, at the largest size: above 1, the first is faster. NaN = not compared. */
+struct wm_result_staging {
+    int64_t bytes;
+    struct wm_ratio_point staged, pipelined; /* their time over direct's */
+    struct wm_ratio_point gain;              /* staged's time over pipelined's */
+    int judged_sizes;                        /* at which the copies alone should make staged slower than direct */
+    int suspected_sizes;                     /* of these, where direct takes as long as staged */
+};
+/** Is direct staged in secret: at most of the sizes at which it should be seen, and there is one. */
+bool wm_result_suspected(const struct wm_result_staging *s);
 struct wm_result_comparison {
     const char *bench;
     const char *baseline;      /* label of arm 0: "transport=mpi algo=native", its varying factors only */
@@ -119,7 +134,9 @@ struct wm_result_comparison {
     const char *not_interleaved_reason; /* NULL when interleaved */
     struct wm_ratio_point **points;     /* [n_arms - 1][n_points[a]] */
     int *n_points;
-    int64_t *crossover_bytes; /* [n_arms - 1]; -1 = none */
+    int64_t *crossover_bytes;                /* [n_arms - 1]; -1 = none */
+    const struct wm_result_staging *staging; /* of each set of arms that differ in their path alone */
+    int n_staging;
 };
 json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c);
 

@@ -198,15 +198,6 @@ static void clear(struct run *run)
 
 /* ---- messages ---- */
 
-static struct wm_range hull(struct wm_range a, struct wm_range b)
-{
-    if (a.first > a.last)
-        return b;
-    if (b.first > b.last)
-        return a;
-    return (struct wm_range){ a.first < b.first ? a.first : b.first, a.last > b.last ? a.last : b.last };
-}
-
 static int refuse(const struct wm_step *s, const struct wm_detour *how, struct wm_err *err)
 {
     if (s->kind == WM_STEP_COPY || s->kind == WM_STEP_REDUCE || s->kind == WM_STEP_COLL)
@@ -232,14 +223,14 @@ static int take_run(const struct wm_schedule *in, int first, int *end, struct ru
     *waits = WM_NONE;
     for (*end = first; *end < in->n; (*end)++) {
         const struct wm_step *s = &in->step[*end];
-        struct wm_range after = hull(s->after[0], s->after[1]);
+        struct wm_range after = wm_hull(s->after[0], s->after[1]);
         if ((after.first <= after.last && after.last >= first) || follows_a_word(run, s))
             return WM_OK;
         if (refuse(s, run->how, err) != WM_OK)
             return (int)err->code;
         if (!cut(run, s))
             return wm_fail(err, WM_ENOMEM, "realloc", 0, "pieces of %d messages", in->n);
-        *waits = hull(*waits, after);
+        *waits = wm_hull(*waits, after);
     }
     return WM_OK;
 }

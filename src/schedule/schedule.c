@@ -85,6 +85,34 @@ void wm_schedule_also_after(struct wm_schedule *s, int i, struct wm_range after)
         s->step[i].after[1] = after;
 }
 
+/* Of old steps, what they are in the new schedule. */
+static struct wm_range hull_of(const struct wm_range *now, struct wm_range old)
+{
+    struct wm_range all = WM_NONE;
+    for (int i = old.first; i <= old.last; i++)
+        all = wm_hull(all, now[i]);
+    return all;
+}
+
+void wm_schedule_keep(struct wm_schedule *s, bool (*wanted)(const struct wm_step *step, const void *arg),
+                      const void *arg)
+{
+    struct wm_range *now = malloc(((size_t)s->n + 1) * sizeof(*now)); /* by old step */
+    int n = 0;
+    s->failed |= now == NULL;
+    for (int i = 0; now != NULL && i < s->n; i++) {
+        struct wm_step step = s->step[i];
+        for (int k = 0; k < 2; k++)
+            step.after[k] = hull_of(now, step.after[k]);
+        bool stays = wanted(&step, arg);
+        now[i] = stays ? (struct wm_range){ n, n } : wm_hull(step.after[0], step.after[1]);
+        if (stays)
+            s->step[n++] = step;
+    }
+    s->n = now != NULL ? n : s->n;
+    free(now);
+}
+
 void wm_schedule_need(struct wm_schedule *s, enum wm_area a, size_t bytes)
 {
     if (bytes > s->area_bytes[a])

@@ -29,6 +29,16 @@ struct wm_range {
 };
 #define WM_NONE ((struct wm_range){ 0, -1 })
 
+/** From the first to the last of both. */
+static inline struct wm_range wm_hull(struct wm_range a, struct wm_range b)
+{
+    if (a.first > a.last)
+        return b;
+    if (b.first > b.last)
+        return a;
+    return (struct wm_range){ a.first < b.first ? a.first : b.first, a.last > b.last ? a.last : b.last };
+}
+
 /** After one step, or after nothing when there is none (-1). */
 static inline struct wm_range wm_after(int step)
 {
@@ -97,6 +107,13 @@ void wm_schedule_also_after(struct wm_schedule *s, int i, struct wm_range after)
 
 /** Widens area a to at least `bytes`. */
 void wm_schedule_need(struct wm_schedule *s, enum wm_area a, size_t bytes);
+
+/**
+ * Leaves out the steps that are not wanted; who waited for one of these waits for what it had waited for. Areas stay as
+ * large as they are.
+ */
+void wm_schedule_keep(struct wm_schedule *s, bool (*wanted)(const struct wm_step *step, const void *arg),
+                      const void *arg);
 
 /** 0, or WM_ENOMEM where an add found no memory. */
 int wm_schedule_ok(const struct wm_schedule *s);

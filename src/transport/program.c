@@ -595,7 +595,39 @@ static void set_limits(struct compiler *c)
     c->limit[LEAVES] = n[ARRIVES] <= half ? c->slots - n[ARRIVES] : half;
 }
 
-static int compile_posts(struct compiler *c)
+static bool covers(struct wm_range after, int step)
+{
+    return after.first <= step && step <= after.last;
+}
+
+/* Each send, receive or copy after the one before: what a user would write with blocking calls. */
+static bool is_chain(const struct compiler *c)
+{
+    const struct wm_ops *ops = c->p->bind.ep->ops;
+
+    for (int i = 0; i < c->s->n; i++) {
+        const struct wm_step *s = &c->s->step[i];
+        if (s->kind != WM_STEP_SEND && s->kind != WM_STEP_RECV && s->kind != WM_STEP_COPY)
+            return false;
+        if (i > 0 && !covers(s->after[0], i - 1) && !covers(s->after[1], i - 1))
+            return false;
+    }
+    return ops->send != NULL && ops->recv != NULL;
+}
+
+static int emit_chain(struct compiler *c)
+{
+    int rc = WM_OK;
+
+    for (int i = 0; i < c->s->n && rc == WM_OK; i++) {
+        rc = is_message(c->s->step[i].kind) ? emit_message(c, BLOCK, i, 0) : emit_local(c, i);
+        want(c, i);
+        emit_local_waits(c);
+    }
+    return rc;
+}
+
+static int compile(struct compiler *c)
 {
     const size_t n = (size_t)c->s->n;
     int rc = WM_ENOMEM;
@@ -611,43 +643,12 @@ static int compile_posts(struct compiler *c)
         for (unsigned k = 0; k < c->slots; k++)
             c->net[k] = c->local[k] = (struct slot){ .step = -1 };
         set_limits(c);
-        rc = emit_posts(c);
+        rc = is_chain(c) ? emit_chain(c) : emit_posts(c);
     }
     free(c->slot_of);
     free(c->posted);
     free(c->net);
     free(c->local);
-    return rc;
-}
-
-static bool covers(struct wm_range after, int step)
-{
-    return after.first <= step && step <= after.last;
-}
-
-/* Each send or receive after the one before: what a user would write with blocking calls. */
-static bool is_chain(const struct compiler *c)
-{
-    const struct wm_ops *ops = c->p->bind.ep->ops;
-
-    for (int i = 0; i < c->s->n; i++) {
-        const struct wm_step *s = &c->s->step[i];
-        if (s->kind != WM_STEP_SEND && s->kind != WM_STEP_RECV)
-            return false;
-        if (i > 0 && !covers(s->after[0], i - 1) && !covers(s->after[1], i - 1))
-            return false;
-    }
-    return ops->send != NULL && ops->recv != NULL;
-}
-
-static int compile(struct compiler *c)
-{
-    int rc = WM_OK;
-
-    if (!is_chain(c))
-        return compile_posts(c);
-    for (int i = 0; i < c->s->n && rc == WM_OK; i++)
-        rc = emit_message(c, BLOCK, i, 0);
     return rc;
 }
 

@@ -335,11 +335,20 @@ static void copy_then_send(struct wm_schedule *s)
     wm_add_send(s, 1, out(0), 8, wm_after(copied));
 }
 
-/* What depends on an empty copy depends on what the copy depends on. */
-static void empty_copy(struct wm_schedule *s)
+/* Staging, as a user would write it. */
+static void copies_in_a_chain(struct wm_schedule *s)
+{
+    int copied = wm_add_copy(s, out(0), in(0), 8, WM_NONE);
+    int sent = wm_add_send(s, 1, out(0), 8, wm_after(copied));
+    int got = wm_add_recv(s, 1, out(8), 8, wm_after(sent));
+    wm_add_copy(s, in(8), out(8), 8, wm_after(got));
+}
+
+/* What depends on an empty reduction depends on what that depends on. */
+static void empty_reduction(struct wm_schedule *s)
 {
     int got = wm_add_recv(s, 1, out(0), 8, WM_NONE);
-    int copied = wm_add_copy(s, out(0), in(0), 0, wm_after(got));
+    int copied = wm_add_reduce(s, out(0), in(0), 0, wm_after(got));
     wm_add_send(s, 1, out(0), 8, wm_after(copied));
 }
 
@@ -384,7 +393,8 @@ static void test_order(void)
         { "collective", collective, 8, "c4/0 s1/0 w0+1" },
         { "reduction", reduction, 8, "r1/0 w0+1 reduce2:float:max s1/0 w0+1" },
         { "copy", copy_then_send, 8, "s2/0 copy s1/1 w0+2" },
-        { "empty copy", empty_copy, 8, "r1/0 w0+1 s1/0 w0+1" },
+        { "copies in a chain", copies_in_a_chain, 8, "copy S1 R1 copy" },
+        { "empty reduction", empty_reduction, 8, "r1/0 w0+1 s1/0 w0+1" },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

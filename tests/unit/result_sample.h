@@ -71,6 +71,11 @@ static inline void sample_full(struct wm_result_cell *c)
     SET(c->settings[1].value, "cold");
     c->time_ns.p999 = 2500;
     c->rank_time.slowest_rank = 1;
+    c->parts_ns.device_to_host = 400.5;
+    c->parts_ns.network = 1200;
+    c->parts_ns.host_to_device = 310;
+    c->chunk_bytes = 524288;
+    c->slots = 4;
     c->rank_time.slowest_share = 0.625;
     c->rank_time.skew_ns = 120;
     c->bandwidth.alg_bytes_per_s = 2.133e9;

@@ -176,6 +176,29 @@ static void test_arms(void)
     end(&p, "table-arms.txt");
 }
 
+/* What the detour costs: the closing sentences, whatever of direct, staged and pipelined was measured. */
+static void test_staging(void)
+{
+    struct printed p;
+    const struct wm_ratio_point none = { 0, NAN, NAN, NAN };
+    const struct wm_result_staging staging[] = {
+        { 4 << 20, { 0, 2.104, 2.01, 2.22 }, { 0, 1.1, 1.0, 1.2 }, { 0, 1.9, 1.8, 2 }, 0, 0 },
+        { 4 << 20, { 0, 2.104, NAN, NAN }, none, none, 0, 0 },
+        { 64, none, { 0, 1.25, 1.2, 1.3 }, none, 0, 0 },
+        { 65536, none, none, { 0, 1.75, 1.7, 1.8 }, 0, 0 },
+        { 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 3 },
+        { 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 2 },
+    };
+    const struct wm_result_comparison comparison = { .bench = "latency",
+                                                     .n_arms = 1,
+                                                     .interleaved = true,
+                                                     .staging = staging,
+                                                     .n_staging = sizeof(staging) / sizeof(*staging) };
+    begin(&p, false);
+    wm_table_comparison(p.table, &comparison);
+    end(&p, "table-staging.txt");
+}
+
 /* What auto chose: in the notes of each row, and in one line below. */
 static void test_auto(void)
 {
@@ -315,6 +338,7 @@ int main(void)
     test_pairs();
     test_collectives();
     test_arms();
+    test_staging();
     test_auto();
     test_arms_of_a_setting();
     test_limits();

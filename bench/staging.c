@@ -1,0 +1,115 @@
+#include "bench/staging.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "bench/ratios.h"
+
+static bool differ_in_path_only(const struct wm_arm_spec *a, const struct wm_arm_spec *b)
+{
+    return a->algo == b->algo && a->transport == b->transport && a->memory == b->memory && a->type == b->type &&
+           a->op == b->op && a->root == b->root && a->window == b->window && a->buffers == b->buffers &&
+           a->sync == b->sync && a->round == b->round;
+}
+
+static struct wm_staging_group *group_of(struct wm_staging *s, const struct wm_sweep *sweep, int arm)
+{
+    for (int g = 0; g < s->n; g++) {
+        const struct wm_staging_group *group = &s->group[g];
+        const int member = group->direct >= 0 ? group->direct : group->staged >= 0 ? group->staged : group->pipelined;
+        if (differ_in_path_only(&sweep->arm[member], &sweep->arm[arm]))
+            return &s->group[g];
+    }
+    s->group[s->n] = (struct wm_staging_group){ .direct = -1, .staged = -1, .pipelined = -1 };
+    return &s->group[s->n++];
+}
+
+int wm_staging_open(struct wm_staging *s, const struct wm_sweep *sweep, struct wm_err *err)
+{
+    *s = (struct wm_staging){
+        .group = calloc((size_t)sweep->n_arms, sizeof(*s->group)),
+        .result = calloc((size_t)sweep->n_arms, sizeof(*s->result)),
+    };
+    if (s->group == NULL || s->result == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "%d arms of %s", sweep->n_arms, sweep->bench->name);
+    for (int a = 0; a < sweep->n_arms; a++) {
+        const enum wm_path path = sweep->arm[a].path;
+        if (path == WM_PATH_HOST)
+            continue;
+        struct wm_staging_group *group = group_of(s, sweep, a);
+        *(path == WM_PATH_DIRECT ? &group->direct : path == WM_PATH_STAGED ? &group->staged : &group->pipelined) = a;
+    }
+    return WM_OK;
+}
+
+void wm_staging_close(struct wm_staging *s)
+{
+    free(s->group);
+    free(s->result);
+    *s = (struct wm_staging){ 0 };
+}
+
+struct wm_suspicion wm_staging_suspect(const struct wm_parts *parts, bool overlaps, const struct wm_ratio_point *seen)
+{
+    static const double least = 1.2;
+    const double in = isfinite(parts->device_to_host_ns) ? parts->device_to_host_ns : 0;
+    const double out = isfinite(parts->host_to_device_ns) ? parts->host_to_device_ns : 0;
+    const double slowest = fmax(fmax(in, out), parts->network_ns);
+    const double expected = (overlaps ? slowest : in + parts->network_ns + out) / parts->network_ns;
+    const bool is_judged = isfinite(expected) && expected >= least && isfinite(seen->ci95_low);
+    const bool same = is_judged && seen->ci95_low <= 1 && seen->ci95_high < (1 + expected) / 2;
+    return (struct wm_suspicion){ .expected = is_judged ? expected : NAN, .suspected = same };
+}
+
+static bool is_measured(const struct wm_arm *arms, int a)
+{
+    return a >= 0 && arms[a].cell->planned && arms[a].status == WM_MEASURED;
+}
+
+static struct wm_ratio_point ratio(const struct wm_arm *arms, int base, int other, uint64_t seed)
+{
+    if (is_measured(arms, base) && is_measured(arms, other))
+        return wm_ratio_of(&arms[base], &arms[other], seed);
+    return (struct wm_ratio_point){ .ratio = NAN, .ci95_low = NAN, .ci95_high = NAN };
+}
+
+static void keep_group(struct wm_staging_group *g, const struct wm_arm *arms, uint64_t seed)
+{
+    const struct wm_ratio_point staged = ratio(arms, g->direct, g->staged, seed);
+    const struct wm_ratio_point pipelined = ratio(arms, g->direct, g->pipelined, seed);
+    const struct wm_ratio_point gain = ratio(arms, g->pipelined, g->staged, seed);
+    if (!isfinite(staged.ratio) && !isfinite(pipelined.ratio) && !isfinite(gain.ratio))
+        return;
+    const int any = is_measured(arms, g->direct) ? g->direct : g->staged;
+    g->result.bytes = (int64_t)arms[any].cell->bytes;
+    g->result.staged = staged;
+    g->result.pipelined = pipelined;
+    g->result.gain = gain;
+    if (!isfinite(staged.ratio))
+        return;
+    const struct wm_suspicion s = wm_staging_suspect(&arms[g->staged].parts, arms[g->staged].cell->window > 1, &staged);
+    g->judged += isfinite(s.expected);
+    g->suspected += s.suspected;
+}
+
+void wm_staging_keep(struct wm_staging *s, const struct wm_arm *arms, uint64_t seed)
+{
+    for (int g = 0; g < s->n; g++)
+        keep_group(&s->group[g], arms, seed);
+}
+
+const struct wm_result_staging *wm_staging_results(struct wm_staging *s, int *n)
+{
+    *n = 0;
+    for (int g = 0; g < s->n; g++) {
+        struct wm_staging_group *group = &s->group[g];
+        const bool compared =
+            group->result.bytes > 0 && (group->direct >= 0) + (group->staged >= 0) + (group->pipelined >= 0) > 1;
+        if (!compared)
+            continue;
+        group->result.judged_sizes = group->judged;
+        group->result.suspected_sizes = group->suspected;
+        s->result[(*n)++] = group->result;
+    }
+    return s->result;
+}
