@@ -19,6 +19,14 @@ static const struct wm_option ofi_options[] = {
       .type = WM_OPT_CHOICE,
       .offset = offsetof(struct wm_ofi_conf, put),
       .names = put_names },
+    { .name = "ofi-eager",
+      .arg = "SIZE",
+      .help = "messages up to SIZE go without asking the receiver first where layer ofi_rxm makes an endpoint of tcp; "
+              "by default what " WM_OFI_EAGER_VARIABLE " says, else 128K (libfabric's own: 16K)",
+      .type = WM_OPT_BYTES,
+      .offset = offsetof(struct wm_ofi_conf, eager_bytes),
+      .min = 16 << 10,
+      .max = 1 << 30 },
     { .name = NULL },
 };
 
@@ -45,7 +53,7 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct wm_ofi_ep *e = wm_ofi_of(ep);
     struct wm_ofi_efa efa;
-    char more[160] = "";
+    char more[160] = "", eager[96] = "";
 
     *out = (struct wm_claim){ .fabric = wm_ofi_fabric(e->info) };
     snprintf(out->provider, sizeof(out->provider), "%s", wm_ofi_name(e->info));
@@ -55,8 +63,11 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
         wm_ofi_efa_look(e, &efa);
         wm_ofi_efa_tell(&efa, more, sizeof(more));
     }
-    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s%s%s",
-             e->put_flags != 0 ? "delivery complete" : "write and read", more[0] != '\0' ? "; " : "", more);
+    if (e->eager[0] != '\0')
+        snprintf(eager, sizeof(eager), "; eager up to %s bytes (" WM_OFI_EAGER_VARIABLE ", set by %s)", e->eager,
+                 e->eager_is_ours ? "wiremark" : "the environment");
+    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s%s%s%s",
+             e->put_flags != 0 ? "delivery complete" : "write and read", eager, more[0] != '\0' ? "; " : "", more);
 }
 
 const struct wm_transport wm_transport_ofi = {

@@ -15,9 +15,15 @@
 
 enum wm_ofi_put { WM_OFI_PUT_AUTO, WM_OFI_PUT_DELIVERY, WM_OFI_PUT_FLUSH };
 
+/* ofi_rxm asks before it sends what is longer: a rendezvous. Its own 16 KiB are those of its buffers, of which tcp
+ * needs none to send or receive into; MPI libraries ask over TCP from 64 KiB on. */
+#define WM_OFI_EAGER_VARIABLE "FI_OFI_RXM_EAGER_LIMIT"
+enum { WM_OFI_EAGER_BYTES = 128 << 10 };
+
 struct wm_ofi_conf {
-    char *provider; /* "tcp", "tcp;ofi_rxm"; NULL = the best that is there */
-    int64_t put;    /* enum wm_ofi_put */
+    char *provider;       /* "tcp", "tcp;ofi_rxm"; NULL = the best that is there */
+    int64_t put;          /* enum wm_ofi_put */
+    uint64_t eager_bytes; /* of layer ofi_rxm over tcp; 0 = WM_OFI_EAGER_VARIABLE, else WM_OFI_EAGER_BYTES */
 };
 
 enum wm_ofi_kind { WM_OFI_SEND, WM_OFI_RECV, WM_OFI_PUT, WM_OFI_GET, WM_OFI_FLUSH };
@@ -58,6 +64,8 @@ struct wm_ofi_ep {
     /* Sends up to here are complete once the library has them: only where no later progress of this process is needed
      * to deliver them. */
     size_t inject_bytes;
+    char eager[24];     /* the eager limit in words of WM_OFI_EAGER_VARIABLE; "" = there is none to set */
+    bool eager_is_ours; /* not the variable's */
     uint64_t put_flags; /* FI_DELIVERY_COMPLETE, or 0: each write is followed by a read */
     char *flushed;      /* where that read goes */
     struct fid_mr *flush_mr;

@@ -1,4 +1,5 @@
 /** Opens and closes an endpoint of transport ofi: local objects first, then the addresses of all ranks. */
+#include <inttypes.h>
 #include <rdma/fi_cm.h>
 #include <rdma/fi_errno.h>
 #include <stdlib.h>
@@ -46,6 +47,34 @@ static int open_objects(struct wm_ofi_ep *e, struct wm_err *err)
     if ((rc = fi_enable(e->fid)) != 0)
         return open_failed(e, "fi_enable", rc, err);
     return WM_OK;
+}
+
+/* libfabric reads the variable while it makes the endpoint; afterwards it is as it was, for the result's sake and for
+ * what this process starts. */
+static int open_eager(struct wm_ofi_ep *e, const struct wm_ofi_conf *own, struct wm_err *err)
+{
+    const char *theirs = getenv(WM_OFI_EAGER_VARIABLE);
+    char *before = NULL;
+
+    if (strcmp(provider_of(e), "tcp;ofi_rxm") != 0)
+        return open_objects(e, err);
+    if (theirs != NULL && (before = strdup(theirs)) == NULL)
+        return wm_fail_errno(err, "strdup", WM_OFI_EAGER_VARIABLE);
+    e->eager_is_ours = before == NULL || own->eager_bytes != 0;
+    if (e->eager_is_ours)
+        snprintf(e->eager, sizeof(e->eager), "%" PRIu64,
+                 own->eager_bytes != 0 ? own->eager_bytes : (uint64_t)WM_OFI_EAGER_BYTES);
+    else
+        snprintf(e->eager, sizeof(e->eager), "%s", before);
+    if (e->eager_is_ours)
+        setenv(WM_OFI_EAGER_VARIABLE, e->eager, 1);
+    open_objects(e, err);
+    if (e->eager_is_ours && before != NULL)
+        setenv(WM_OFI_EAGER_VARIABLE, before, 1);
+    else if (e->eager_is_ours)
+        unsetenv(WM_OFI_EAGER_VARIABLE);
+    free(before);
+    return err->code;
 }
 
 /* The highest bits that the provider keeps for itself are zero in its format; below them stand the sender and 32 bits
@@ -100,7 +129,7 @@ static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct
     e->info->tx_attr->op_flags = 0;         /* for puts alone, not for sends */
     if (strcmp(provider_of(e), "shm") == 0) /* it writes them into the peer's memory: a tenth less time */
         e->inject_bytes = e->info->tx_attr->inject_size;
-    if (divide_tag(e, err) != WM_OK || open_objects(e, err) != WM_OK)
+    if (divide_tag(e, err) != WM_OK || open_eager(e, own, err) != WM_OK)
         return err->code;
     if (wm_ofi_register(e, e->flushed, 1, false, &e->flush_mr, err) != WM_OK)
         return err->code;

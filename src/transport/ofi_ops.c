@@ -190,15 +190,13 @@ static inline int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yi
 
     for (const struct wm_ofi_slot *s = &e->slot[first]; s < &e->slot[first + n]; s++)
         while (s->open) {
-            int rc = progress(e);
-            if (rc != WM_OK)
-                return rc;
-            if (!s->open)
-                break;
             if (atomic_load_explicit(ep->expired, memory_order_relaxed))
                 return WM_ETIMEOUT;
             if (yields)
                 sched_yield();
+            int rc = progress(e);
+            if (rc != WM_OK)
+                return rc;
         }
     return WM_OK;
 }
@@ -237,7 +235,9 @@ const struct wm_ops wm_ofi_ops = {
     .wait = ofi_wait,
 };
 
-/* More ranks than cores: nobody may keep a core while it waits. */
+/* More ranks than cores: nobody may keep a core while it waits, and what it waits for is seldom there before the others
+ * have had it: each look costs a system call over sockets, so they go first (a fifth to a third of the time of a small
+ * collective of 4 ranks on 2 cores). */
 const struct wm_ops wm_ofi_ops_crowded = {
     .send = ofi_send,
     .recv = ofi_recv,

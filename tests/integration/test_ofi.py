@@ -102,6 +102,26 @@ def test_an_unknown_way_to_complete_a_put_is_refused(ofi):
     assert end.rc == 2 and "did you mean flush?" in end.output, end.output
 
 
+@pytest.mark.parametrize("words, variable, takes", [([], None, 131072), ([], "65536", 65536), (["--ofi-eager", "32K"], None, 32768),
+                                                    (["--ofi-eager", "16K"], "65536", 16384)],
+                         ids=["default", "variable", "option", "both"])
+def test_rxm_takes_the_eager_limit_and_the_environment_stays(ofi, load_result, tmp_path, providers, words, variable, takes):
+    if "tcp;ofi_rxm" not in providers:
+        pytest.skip("this libfabric makes no endpoint of tcp by ofi_rxm")
+    mine = {"FI_OFI_RXM_EAGER_LIMIT": variable} if variable else {}
+    end = ofi(2, "latency", "--provider", "tcp;ofi_rxm", "--bytes", "16K,16385,128K,131073", *words, *QUICK[2:],
+              env={"FI_LOG_LEVEL": "info", "FI_LOG_PROV": "ofi_rxm", **mine})
+    cells = measured(tmp_path, load_result, end)
+    assert re.findall(r"Protocol limits: Eager: (\d+)", end.stderr) == [str(takes)] * 2, end.stderr[-3000:]
+    assert [cell["settings"].get("ofi-eager") for cell in cells] == [words[1] if words else None] * 4
+    assert load_result(tmp_path / "result.json")["environment"]["variables"].get("FI_OFI_RXM_EAGER_LIMIT") == variable
+
+
+def test_an_eager_limit_below_the_buffers_is_refused(ofi):
+    end = ofi(2, "latency", "--ofi-eager", "8K", *QUICK)
+    assert end.rc == 2 and '--ofi-eager: "8K" is out of range, want from 16K to 1G' in end.output, end.output
+
+
 def test_list_names_the_providers_that_can_be_used(providers):
     assert "shm" in providers and any(name.split(";")[0] == "tcp" for name in providers), providers
 

@@ -768,6 +768,8 @@ static void test_ofi_claim(const struct bed *b, const char *provider)
     CHECK_HAS(claim.provider, provider);
     CHECK_TEXT(claim.device, want == WM_FABRIC_SHM ? "" : "lo");
     CHECK_HAS(claim.how, "FI_EP_RDM");
+    if (strcmp(claim.provider, "tcp;ofi_rxm") == 0)
+        CHECK_HAS(claim.how, "eager up to 131072 bytes (FI_OFI_RXM_EAGER_LIMIT, set by wiremark)");
 }
 
 /* A message that is longer than its receive. */
