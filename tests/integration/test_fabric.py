@@ -107,6 +107,19 @@ def test_tcp_alone_takes_libfabric_where_it_is(run, wiremark, load_result, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lacks", [0, 1])
+def test_a_host_that_would_take_another_transport_is_named(wiremark, mpirun, tmp_path, lacks):
+    if not built_in(wiremark, "ofi"):
+        pytest.skip("libfabric is not installed: ofi is not built in")
+    on_one = f'[ "${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}" = {lacks} ] && export FI_PROVIDER=shm; exec "$0" "$@"'
+    end = mpirun(2, "sh", "-c", on_one, wiremark, "run", "latency", "--fabric", "tcp", *QUICK, env=LOOPBACK)
+    assert end.rc == 3, end.output
+    assert said(end) == [f"wiremark: --fabric tcp: host {HOST} would use transport mpi and others ofi, for not "
+                         "all can be used everywhere; name one with --transport"], end.output
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.slow
 def test_a_provider_of_another_fabric_is_2(run, wiremark):
     if not built_in(wiremark, "ofi"):
         pytest.skip("libfabric is not installed: ofi is not built in")
