@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/result/document.h"
 #include "src/result/lines.h"
 #include "src/result/result.h"
 
@@ -13,10 +14,11 @@ static const char cells_begin[] = "\"cells\": [\n";
 
 struct document {
     struct wm_lines in;
-    const struct wm_result_reader *reader;
+    const struct wm_document_reader *reader;
     char *text; /* the file, or the file without its cells */
     size_t bytes, cap;
     long cell_lines; /* left out of text */
+    bool headed;     /* the reader has the head */
 };
 
 static int keep(struct document *d, const char *text, size_t bytes, struct wm_err *err)
@@ -73,14 +75,29 @@ static int keep_head(struct document *d, bool *found, struct wm_err *err)
     return WM_OK;
 }
 
-static int damaged(const struct document *d, long line, json_error_t *bad, struct wm_err *err)
+static const char *not_ours(const struct document *d, char text[80])
 {
-    bool cut = json_error_code(bad) == json_error_premature_end_of_input;
-    return wm_fail(err, WM_EUSAGE, "", 0, "%s:%ld: %s: %s", d->in.path, line,
-                   cut ? "the file is truncated" : "not a wiremark result", bad->text);
+    snprintf(text, 80, "not %s", d->reader->what);
+    return text;
 }
 
-/* The text as JSON of this schema. */
+static int damaged(const struct document *d, long line, json_error_t *bad, struct wm_err *err)
+{
+    char text[80];
+    bool cut = json_error_code(bad) == json_error_premature_end_of_input;
+    return wm_fail(err, WM_EUSAGE, "", 0, "%s:%ld: %s: %s", d->in.path, line,
+                   cut ? "the file is truncated" : not_ours(d, text), bad->text);
+}
+
+static bool takes(const struct document *d, const char *schema)
+{
+    for (int i = 0; d->reader->schemas[i] != NULL; i++)
+        if (strcmp(schema, d->reader->schemas[i]) == 0)
+            return true;
+    return false;
+}
+
+/* The text as JSON of one of the reader's schemas. */
 static int parse(const struct document *d, json_t **out, struct wm_err *err)
 {
     json_error_t bad;
@@ -88,17 +105,21 @@ static int parse(const struct document *d, json_t **out, struct wm_err *err)
     if (document == NULL)
         return damaged(d, bad.line > 1 ? bad.line + d->cell_lines : bad.line, &bad, err);
     const char *schema = json_string_value(json_object_get(document, "schema"));
-    if (schema != NULL && strcmp(schema, WM_RESULT_SCHEMA) == 0) {
+    if (schema != NULL && takes(d, schema)) {
         *out = document;
         return WM_OK;
     }
-    int rc =
-        schema == NULL
-            ? wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not a wiremark result: it names no schema", d->in.path)
-            : wm_fail(err, WM_EUSAGE, "", 0,
-                      "%s:1: schema \"%s\" is not " WM_RESULT_SCHEMA ", which this wiremark reads", d->in.path, schema);
+    int rc = schema == NULL
+                 ? wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: it names no schema", d->in.path, d->reader->what)
+                 : wm_fail(err, WM_EUSAGE, "", 0, "%s:1: schema \"%.80s\" is not %s, which this wiremark reads",
+                           d->in.path, schema, d->reader->schemas[0]);
     json_decref(document);
     return rc;
+}
+
+static int give_head(struct document *d, const json_t *head, struct wm_err *err)
+{
+    return d->reader->head == NULL ? 0 : d->reader->head(head, d->reader->arg, err);
 }
 
 /* The cells are not read before the head is known to be ours. */
@@ -109,26 +130,24 @@ static int check_head(struct document *d, struct wm_err *err)
     int rc = keep(d, "]}", 2, err);
     if (rc == WM_OK)
         rc = parse(d, &head, err);
+    if (rc == WM_OK)
+        rc = give_head(d, head, err);
     json_decref(head);
     d->bytes = bytes;
     return rc;
 }
 
-static int give_cell(struct document *d, const json_t *object, const char *where, struct wm_err *err)
+static int give_cell(struct document *d, json_t *object, const char *where, struct wm_err *err)
 {
-    struct wm_result_cell cell;
-    struct wm_err why = { 0 };
-    if (wm_result_cell_from_json(object, &cell, &why) != WM_OK)
-        return wm_fail(err, why.code, "", 0, "%s:%s: %s", d->in.path, where, why.what);
-    int rc = d->reader->cell == NULL ? 0 : d->reader->cell(&cell, d->reader->arg);
-    wm_result_cell_clear(&cell);
-    return rc;
+    char at[300];
+    snprintf(at, sizeof(at), "%s:%s", d->in.path, where);
+    return d->reader->cell(object, at, d->reader->arg, err);
 }
 
-static int give_rest(struct document *d, json_t *document)
+static int give_rest(struct document *d, json_t *document, struct wm_err *err)
 {
     json_object_del(document, "cells");
-    return d->reader->rest == NULL ? 0 : d->reader->rest(document, d->reader->arg);
+    return d->reader->rest == NULL ? 0 : d->reader->rest(document, d->reader->arg, err);
 }
 
 static int read_whole(struct document *d, struct wm_err *err)
@@ -142,7 +161,9 @@ static int read_whole(struct document *d, struct wm_err *err)
         return rc;
     const json_t *cells = json_object_get(document, "cells");
     if (!json_is_array(cells))
-        rc = wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not a wiremark result: it has no list of cells", d->in.path);
+        rc = wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: it has no list of cells", d->in.path, d->reader->what);
+    else if (!d->headed)
+        rc = give_head(d, document, err);
     json_array_foreach(cells, i, cell)
     {
         char where[40];
@@ -151,7 +172,7 @@ static int read_whole(struct document *d, struct wm_err *err)
             rc = give_cell(d, cell, where, err);
     }
     if (rc == WM_OK)
-        rc = give_rest(d, document);
+        rc = give_rest(d, document, err);
     json_decref(document);
     return rc;
 }
@@ -211,18 +232,19 @@ static int read_by_cell(struct document *d, struct wm_err *err)
         rc = read_cells(d, &whole, err);
     if (rc != WM_OK)
         return rc;
+    d->headed = true;
     if (whole)
         return read_whole(d, err);
     rc = keep_rest(d, err);
     if (rc == WM_OK)
         rc = parse(d, &document, err);
     if (rc == WM_OK)
-        rc = give_rest(d, document);
+        rc = give_rest(d, document, err);
     json_decref(document);
     return rc;
 }
 
-int wm_result_read(const char *path, const struct wm_result_reader *reader, struct wm_err *err)
+int wm_document_read(const char *path, const struct wm_document_reader *reader, struct wm_err *err)
 {
     struct document d = { .reader = reader };
     bool found = false;
@@ -234,4 +256,35 @@ int wm_result_read(const char *path, const struct wm_result_reader *reader, stru
     wm_lines_close(&d.in);
     free(d.text);
     return rc;
+}
+
+/* ---- results ---- */
+
+static int take_cell(json_t *object, const char *where, void *arg, struct wm_err *err)
+{
+    const struct wm_result_reader *reader = arg;
+    struct wm_result_cell cell;
+    struct wm_err why = { 0 };
+    if (wm_result_cell_from_json(object, &cell, &why) != WM_OK)
+        return wm_fail(err, why.code, "", 0, "%s: %s", where, why.what);
+    int rc = reader->cell == NULL ? 0 : reader->cell(&cell, reader->arg);
+    wm_result_cell_clear(&cell);
+    return rc;
+}
+
+static int take_rest(const json_t *document, void *arg, struct wm_err *err)
+{
+    const struct wm_result_reader *reader = arg;
+    (void)err;
+    return reader->rest == NULL ? 0 : reader->rest(document, reader->arg);
+}
+
+int wm_result_read(const char *path, const struct wm_result_reader *reader, struct wm_err *err)
+{
+    static const char *const schemas[] = { WM_RESULT_SCHEMA, NULL };
+    struct wm_result_reader copy = *reader;
+    struct wm_document_reader document = {
+        .schemas = schemas, .what = "a wiremark result", .cell = take_cell, .rest = take_rest, .arg = &copy
+    };
+    return wm_document_read(path, &document, err);
 }
