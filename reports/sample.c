@@ -269,6 +269,18 @@ static const char *contradiction(const struct wm_result_cell *c)
     return NULL;
 }
 
+static double asymmetry_of(const struct wm_result_cell *c)
+{
+    double largest = NAN;
+    for (int i = 0; i < c->n_pairs; i++)
+        for (int k = i + 1; k < c->n_pairs; k++)
+            if (c->pairs[i].from == c->pairs[k].to && c->pairs[i].to == c->pairs[k].from) {
+                double ratio = c->pairs[i].median_ns / c->pairs[k].median_ns;
+                largest = fmax(largest, ratio < 1 ? 1 / ratio : ratio); /* fmax passes NaN over */
+            }
+    return largest;
+}
+
 static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struct wm_sample *s, struct wm_err *err)
 {
     double bus = c->bandwidth.bus_bytes_per_s;
@@ -279,6 +291,7 @@ static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struc
         .bytes_per_s = isfinite(bus) ? bus : c->bandwidth.alg_bytes_per_s,
         .limit_bytes_per_s = c->limit.bytes_per_s,
         .limit_share = c->limit.share,
+        .asymmetry = asymmetry_of(c),
         .reason = wm_launch_set_text(set, c->reason[0] != '\0' ? c->reason : c->evidence.reason),
         .provider = wm_launch_set_text(set, c->provider),
         .fabric = wm_launch_set_text(set, c->fabric),

@@ -1,7 +1,7 @@
 /**
  * Launches to judge: results (a launch each) and baselines (several) read cell by cell, a cell of a launch a small
- * record. Memory is the cells' identities once and 72 bytes a cell and launch; histograms and raw samples are passed
- * over. All texts are interned: equal texts are one pointer, and live as long as the set.
+ * record. Memory is the cells' identities once and about 100 bytes a cell and launch; histograms and raw samples are
+ * passed over. All texts are interned: equal texts are one pointer, and live as long as the set.
  */
 #ifndef WM_REPORTS_SAMPLE_H
 #define WM_REPORTS_SAMPLE_H
@@ -27,6 +27,7 @@ struct wm_sample {
     double median_ns, ci95_low_ns, ci95_high_ns; /* NaN: not measured, no interval */
     double bytes_per_s;                          /* bus bandwidth, else bandwidth; NaN: none is defined */
     double limit_bytes_per_s, limit_share;       /* NaN: no limit */
+    double asymmetry;                            /* largest ratio of a pair's times both ways, from 1; NaN: none */
     const char *reason;                          /* of the status or of the evidence; "" */
     const char *provider, *fabric, *algo_chosen;
     unsigned char status; /* enum wm_status */
