@@ -1,7 +1,7 @@
 #include "reports/facts.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +41,38 @@ static bool passed_over(const char *key)
                                         "warnings", "source", "counters", "notes",     "notes_left_out", NULL };
     for (int i = 0; keys[i] != NULL; i++)
         if (strcmp(key, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Variables that launchers make anew for each launch: jobs, sockets, processes, places. */
+static bool of_one_launch(const char *variable)
+{
+    static const char *const patterns[] = { "OMPI_ARGV",
+                                            "OMPI_COMMAND",
+                                            "OMPI_FILE_LOCATION",
+                                            "OMPI_*_jobid",
+                                            "OMPI_*_uri",
+                                            "OMPI_*session_dir",
+                                            "OMPI_*precondition_transports",
+                                            "OMPI_*_vpid",
+                                            "SLURM_*JOB*ID*",
+                                            "SLURM_*NODELIST*",
+                                            "SLURM_*TIME*",
+                                            "SLURM_*PID*",
+                                            "SLURM_*PORT*",
+                                            "SLURM_*ADDR*",
+                                            "SLURM_*HOST*",
+                                            "SLURM_*NODE_ALIASES*",
+                                            "SLURM_*SUBMIT*",
+                                            "SLURM_STEP*",
+                                            "SLURM*NODENAME",
+                                            "SLURM_*ID",
+                                            "SLURM_TOPOLOGY_ADDR*",
+                                            "SLURM_JOB_NAME",
+                                            NULL };
+    for (int i = 0; patterns[i] != NULL; i++)
+        if (fnmatch(patterns[i], variable, 0) == 0)
             return true;
     return false;
 }
@@ -95,7 +127,8 @@ static int add_value(struct flat *f, size_t length, const json_t *value, int dep
         return add_leaf(f, value);
     json_object_foreach((json_t *)value, key, member)
     {
-        if (rc == WM_OK && !passed_over(key))
+        bool passed = passed_over(key) || (strcmp(f->name, "environment.variables") == 0 && of_one_launch(key));
+        if (rc == WM_OK && !passed)
             rc = add_member(f, length, ".", key, "", member, depth);
     }
     json_array_foreach(value, i, member)

@@ -376,6 +376,7 @@ int wm_launch_set_read(struct wm_launch_set *set, const char *path, int side, st
                                          .head = take_head,
                                          .cell = take_cell,
                                          .rest = take_rest,
+                                         .lean = true,
                                          .arg = &r };
     int rc = wm_document_read(path, &reader, err);
     return rc == WM_OK ? complete_lists(set, err) : rc;

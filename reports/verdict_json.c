@@ -75,7 +75,7 @@ static json_t *verdict_to_json(const struct wm_verdict *v)
 /* Takes the reference. */
 static int put(FILE *to, const char *before, json_t *value, struct wm_err *err)
 {
-    char *text = value == NULL ? NULL : json_dumps(value, WM_RESULT_JSON);
+    char *text = value == NULL ? NULL : json_dumps(value, WM_RESULT_JSON | JSON_ENCODE_ANY);
     int rc = text == NULL ? wm_fail(err, WM_ENOMEM, "json_dumps", 0, "verdicts") : wm_put_text(to, before, err);
     if (rc == WM_OK)
         rc = wm_put_text(to, text, err);

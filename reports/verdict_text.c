@@ -175,26 +175,26 @@ static bool listed(const struct wm_verdicts *v, const struct wm_verdict *x, bool
 static void put_plain(const struct page *p, const struct wm_verdicts *v, const struct wm_verdict *x)
 {
     char a[128], b[128], ratio[128];
-    fprintf(p->to, "%-12s", word(v, x));
+    fprintf(p->to, "%-13s", word(v, x));
     put_name(p, x->name);
     side_text(&x->a, a);
     side_text(&x->b, b);
     ratio_text(x, ratio);
     if (isfinite(x->reference_value))
-        fprintf(p->to, "\n            %g %s, wanted %g %s (%s, ", x->measured_value, x->reference_unit,
+        fprintf(p->to, "\n             %g %s, wanted %g %s (%s, ", x->measured_value, x->reference_unit,
                 x->reference_value, x->reference_unit, x->reference_kind);
     if (isfinite(x->reference_value))
         put_name(p, x->reference_source), fputc(')', p->to);
     else if (x->curve != NULL)
-        fprintf(p->to, "\n            all sizes together %s", ratio);
+        fprintf(p->to, "\n             all sizes together %s", ratio);
     else
-        fprintf(p->to, "\n            %s -> %s, ratio %s", a, b, ratio);
+        fprintf(p->to, "\n             %s -> %s, ratio %s", a, b, ratio);
     if (isfinite(x->p))
         fprintf(p->to, ", effect %+.2f, p %.2g", x->effect, x->p);
     if (x->change == WM_SLOWER)
         fputs(x->config_changed ? "; config changed" : "; same configuration: hardware slower", p->to);
     if (x->reason[0] != '\0')
-        fputs("\n            ", p->to), put_name(p, x->reason);
+        fputs("\n             ", p->to), put_name(p, x->reason);
     fputc('\n', p->to);
 }
 

@@ -3,6 +3,7 @@
 #define WM_RESULT_DOCUMENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "src/core/err.h"
 
@@ -17,6 +18,9 @@ struct wm_document_reader {
     /* Once, after them, the document without its cells. NULL: not wanted. */
     int (*rest)(const json_t *document, void *arg, struct wm_err *err);
     void *arg;
+    /* Leaves out histograms and raw samples, which are most of a cell and take most of the time, unread where cells
+     * stand a line each. */
+    bool lean;
 };
 
 /** As wm_result_read(): constant memory where the document stands as wiremark wrote it. */

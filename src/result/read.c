@@ -186,13 +186,45 @@ static size_t bare_length(const struct wm_lines *in)
     return n;
 }
 
+/* Takes a list of numbers out of a line: `"name":[...],`. Within a text of JSON such a name would have a backslash
+ * before its second quote. What is no list of numbers stays, for the parser to refuse. */
+static size_t cut_list(char *text, size_t n, const char *name)
+{
+    char *from = memmem(text, n, name, strlen(name)), *end = text + n;
+    if (from == NULL)
+        return n;
+    char *to = from + strlen(name);
+    for (int depth = 1; depth > 0; to++) {
+        if (to == end || strchr("0123456789.,-+eE[]", *to) == NULL || *to == '\0')
+            return n;
+        depth += (*to == '[') - (*to == ']');
+    }
+    if (to < end && *to == ',')
+        to++;
+    else if (from > text && from[-1] == ',')
+        from--;
+    memmove(from, to, (size_t)(end - to));
+    return n - (size_t)(to - from);
+}
+
 /* *whole: the first cell fills more than one line; text then holds the file up to here. */
 static int read_cell_line(struct document *d, bool *whole, struct wm_err *err)
 {
     char where[24];
     json_error_t bad;
-    json_t *object = json_loadb(d->in.text, bare_length(&d->in), 0, &bad);
+    const size_t bare = bare_length(&d->in);
+    size_t n = bare;
+    if (d->reader->lean) {
+        n = cut_list(d->in.text, n, "\"histogram\":[");
+        n = cut_list(d->in.text, n, "\"raw_ns\":[");
+    }
+    json_t *object = json_loadb(d->in.text, n, 0, &bad);
     snprintf(where, sizeof(where), "%ld", d->in.number);
+    if (object == NULL && n != bare) { /* the line as it was */
+        if (wm_lines_at(&d->in, d->in.at, err) != WM_OK)
+            return err->code;
+        d->in.number--;
+    }
     if (object == NULL && d->cell_lines == 0) {
         *whole = true;
         return keep(d, d->in.text, d->in.bytes, err);
