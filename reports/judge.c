@@ -186,11 +186,17 @@ void wm_side_of(const struct wm_launch_set *set, const int *launch, int n, int s
 
 /* ---- the test of all cells and curves ---- */
 
+/* Simulated figures may be compared; they are no ground for a judgement. */
+static enum wm_why why_of_side(const struct judge *j, int side, int subject, const struct wm_sample **s)
+{
+    enum wm_why why = wm_side_why(j->set, j->launch[side], j->n[side], subject, s);
+    return why == WM_WHY_SIMULATED && j->out->basis == WM_BASIS_COMPARE ? WM_WHY_NONE : why;
+}
+
 static bool testable(const struct judge *j, int subject)
 {
     const struct wm_sample *s;
-    return wm_side_why(j->set, j->launch[0], j->n[0], subject, &s) == WM_WHY_NONE &&
-           wm_side_why(j->set, j->launch[1], j->n[1], subject, &s) == WM_WHY_NONE;
+    return why_of_side(j, 0, subject, &s) == WM_WHY_NONE && why_of_side(j, 1, subject, &s) == WM_WHY_NONE;
 }
 
 static double *row_of(const struct judge *j, int row)
@@ -361,8 +367,7 @@ struct wm_verdict wm_verdict_blank(const char *name)
 static void not_judged(struct judge *j, struct wm_verdict *v, int subject)
 {
     const struct wm_sample *a, *b;
-    enum wm_why why_a = wm_side_why(j->set, j->launch[0], j->n[0], subject, &a);
-    enum wm_why why_b = wm_side_why(j->set, j->launch[1], j->n[1], subject, &b);
+    enum wm_why why_a = why_of_side(j, 0, subject, &a), why_b = why_of_side(j, 1, subject, &b);
     v->judgement = why_b == WM_WHY_FAILED ? WM_FAIL : WM_NOT_JUDGED;
     v->change = WM_INCONCLUSIVE;
     if (why_b != WM_WHY_NONE) {
@@ -432,7 +437,7 @@ static void judge_cell(struct judge *j, int subject, struct wm_verdict *v)
         judge_row(j, v, j->row[subject]);
 }
 
-/* curve_row becomes the curve's place among the verdicts. */
+/* A curve is required where all of its cells are. curve_row becomes its place among the verdicts. */
 static void judge_curves(struct judge *j, int *curve_row)
 {
     for (int c = 0; c < j->set->n_curves; c++) {
@@ -443,13 +448,14 @@ static void judge_curves(struct judge *j, int *curve_row)
         v->curve = j->set->curve[c].bench;
         v->a.launches = j->n[0];
         v->b.launches = j->n[1];
+        v->required = true;
         judge_row(j, v, curve_row[c]);
         curve_row[c] = j->out->n_curves++;
     }
     for (int i = 0; i < j->out->n_verdicts; i++) {
         int place = curve_row[j->out->verdict[i].subject->curve];
         if (place >= 0)
-            j->out->curve[place].required |= j->out->verdict[i].required;
+            j->out->curve[place].required &= j->out->verdict[i].required;
     }
 }
 

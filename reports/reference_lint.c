@@ -132,7 +132,7 @@ int wm_references_lint(const struct wm_references *r, FILE *to)
     double *work = calloc((size_t)r->n + 1, sizeof(*work));
     int faults = 0;
     for (int i = 0; i < r->n && work != NULL; i++)
-        faults += above_bound(&r->entry[i], to) + off_siblings(r, &r->entry[i], work, to) + twice(r, i, to) +
+        faults += (above_bound(&r->entry[i], to) || off_siblings(r, &r->entry[i], work, to)) + twice(r, i, to) +
                   no_source(&r->entry[i], to);
     free(work);
     return faults;

@@ -111,7 +111,7 @@ struct wm_verdicts {
     uint64_t seed;
     struct wm_verdict *verdict; /* cells or entries, worst first */
     int n_verdicts;
-    struct wm_verdict *curve; /* curves, worst first; required where one of their cells is */
+    struct wm_verdict *curve; /* curves, worst first; required where all of their cells are */
     int n_curves;
     struct wm_finding *finding;
     int n_findings;

@@ -2,6 +2,7 @@
  * Reads documents. One that stands as wiremark wrote it goes cell by cell; one that another tool has laid out anew is
  * loaded whole. What is not cells is collected in `text` and parsed at the end.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,8 @@ static bool takes(const struct document *d, const char *schema)
 static int parse(const struct document *d, json_t **out, struct wm_err *err)
 {
     json_error_t bad;
+    if (d->bytes == 0)
+        return wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: the file is empty", d->in.path, d->reader->what);
     json_t *document = json_loadb(d->text, d->bytes, 0, &bad);
     if (document == NULL)
         return damaged(d, bad.line > 1 ? bad.line + d->cell_lines : bad.line, &bad, err);
@@ -195,7 +198,7 @@ static size_t cut_list(char *text, size_t n, const char *name)
         return n;
     char *to = from + strlen(name);
     for (int depth = 1; depth > 0; to++) {
-        if (to == end || strchr("0123456789.,-+eE[]", *to) == NULL || *to == '\0')
+        if (to == end || (!isdigit((unsigned char)*to) && (*to == 0 || strchr(".,-+eE[]", *to) == NULL)))
             return n;
         depth += (*to == '[') - (*to == ']');
     }
