@@ -169,6 +169,7 @@ readme: all
 # ---- installing
 
 SCHEMA   := $(wildcard reports/schema/*.json)
+REFER    := $(wildcard reports/reference/*.json)
 EXAMPLES := $(wildcard examples/*)
 AT       := $(DESTDIR)$(PREFIX)
 
@@ -178,6 +179,7 @@ install: all
 	@install -m 644 $(BUILD)/wiremark.1 $(AT)/share/man/man1/wiremark.1
 	@install -m 644 $(BUILD)/wiremark.bash $(AT)/share/bash-completion/completions/wiremark
 	@$(if $(SCHEMA),install -m 644 $(SCHEMA) $(AT)/share/wiremark)
+	@$(if $(REFER),install -d $(AT)/share/wiremark/reference && install -m 644 $(REFER) $(AT)/share/wiremark/reference)
 	@$(if $(EXAMPLES),install -d $(AT)/share/doc/wiremark/examples && cp -R $(EXAMPLES) $(AT)/share/doc/wiremark/examples)
 
 uninstall:

@@ -115,8 +115,9 @@ static int read_hardware(struct wm_references *r, int n, const json_t *condition
 static int read_conditions(struct wm_references *r, int n, const json_t *object, struct wm_reference *e,
                            struct wm_err *err)
 {
-    static const char *const keys[] = { "hardware", "nodes", "ranks", "bytes",    "bench",   "transport", "path",
-                                        "mem",      "algo",  "dtype", "protocol", "library", "wire",      NULL };
+    static const char *const keys[] = { "hardware",  "nodes",   "ranks",   "bytes", "bench",
+                                        "transport", "path",    "mem",     "algo",  "dtype",
+                                        "protocol",  "library", "machine", "wire",  NULL };
     const json_t *c = json_object_get(object, "conditions");
     const struct {
         const char *key;
@@ -124,7 +125,7 @@ static int read_conditions(struct wm_references *r, int n, const json_t *object,
     } texts[] = {
         { "bench", &e->bench },       { "transport", &e->transport }, { "path", &e->path },
         { "mem", &e->mem },           { "algo", &e->algo },           { "dtype", &e->dtype },
-        { "protocol", &e->protocol }, { "library", &e->library },
+        { "protocol", &e->protocol }, { "library", &e->library },     { "machine", &e->machine },
     };
     if (!json_is_object(c))
         return wm_strict_fail(&r->file, "name", n, err, "entry %d has no conditions: it would hold for every machine",

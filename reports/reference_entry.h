@@ -27,6 +27,7 @@ struct wm_reference {
     int64_t nodes, ranks, bytes;
     const char *bench, *transport, *path, *mem, *algo, *dtype;
     const char *protocol; /* "nvls", "sharp": the network adds, which has another bound; "" */
+    const char *machine;  /* a pattern on the product's name, never without a device */
     const char *library;  /* "nccl >= 2.19" */
 };
 

@@ -1,5 +1,6 @@
 /** Launches against published values. An entry whose conditions are not met is never borrowed. */
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -87,11 +88,23 @@ static bool has_hardware(const struct wm_launch_set_item *l, const struct wm_ref
     }
 }
 
+static bool has_name(const struct wm_launch_set_item *l, const char *machine)
+{
+    int named = 0;
+    for (int i = 0; i < l->n_facts; i++)
+        if (strncmp(l->fact[i].name, "topology.kinds[", 15) == 0 && ends_in(l->fact[i].name, "].machine")) {
+            if (fnmatch(machine, l->fact[i].value, 0) != 0)
+                return false;
+            named++;
+        }
+    return named > 0;
+}
+
 static bool is_this_machine(const struct held *h, const struct wm_reference *e)
 {
     for (int k = 0; k < h->n; k++) {
         const struct wm_launch_set_item *l = &h->set->launch[h->launch[k]];
-        if (e->nodes > 0 && e->nodes != l->hosts)
+        if ((e->nodes > 0 && e->nodes != l->hosts) || (e->machine[0] != '\0' && !has_name(l, e->machine)))
             return false;
         for (int i = 0; i < e->n_hardware; i++)
             if (!has_hardware(l, &e->hardware[i]))
