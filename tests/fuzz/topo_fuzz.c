@@ -17,24 +17,11 @@
 #include "src/topo/discover.h"
 #include "src/topo/fabric.h"
 #include "src/topo/versions.h"
-#include "tests/unit/check.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* What must hold whatever comes in; an abort is what libFuzzer looks for. */
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #cond);                                  \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "tests/fuzz/fuzz.h"
 
 /* --- a tree of one card, of which an input replaces one file --- */
 
-enum { CONFIG_BYTES = 4096, INPUT_BYTES = 1 << 16 };
+enum { CONFIG_BYTES = 4096 };
 
 static char folder[64], root[80]; /* root lies in folder, beside what it must not lead to */
 
@@ -304,11 +291,7 @@ static void try_json(const uint8_t *data, size_t size)
     json_decref(json);
 }
 
-static const struct {
-    char letter;
-    void (*try)(const uint8_t *data, size_t size);
-    int variations; /* of each seed, by the plain program: those that write files are slow */
-} readers[] = {
+static const struct fuzz_reader readers[] = {
     { 'T', try_text, 400 }, { 'F', try_file, 20 }, { 'C', try_config, 20 }, { 'L', try_link, 20 },
     { 'N', try_name, 10 },  { 'X', try_xml, 60 },  { 'J', try_json, 400 },
 };
@@ -316,23 +299,13 @@ static const struct {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     make_tree();
-    for (size_t i = 0; size > 0 && size <= INPUT_BYTES && i < COUNT(readers); i++)
-        if (readers[i].letter == (char)data[0])
-            readers[i].try(data + 1, size - 1);
+    fuzz_one(readers, COUNT(readers), data, size);
     return 0;
 }
 
 #ifndef WM_LIBFUZZER
 
-#define SEED(text)                                                                                                     \
-    {                                                                                                                  \
-        text, sizeof(text) - 1                                                                                         \
-    }
-
-static const struct {
-    const char *bytes;
-    size_t n;
-} seeds[] = {
+static const struct fuzz_seed seeds[] = {
     SEED("T400 Gb/sec (4X NDR)"),
     SEED("T0x1p9 Gb/sec"),
     SEED("T1e999 Gb/sec (1X SDR)"),
@@ -396,90 +369,9 @@ static const struct {
     SEED("J{\"gpus\": [{\"index\": 0}], \"nvlinks\": [{\"from\": 0, \"to\": 0, \"links\": 18}], \"numa\": [{}]}"),
 };
 
-/* xorshift64: the same numbers at each start, so that what fails fails again. */
-static uint32_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return (uint32_t)(*state >> 32);
-}
-
-/* One change of a kind that finds borders: another byte, a cut, a piece repeated, a piece of another seed. */
-static size_t change(uint8_t *input, size_t n, size_t cap, uint64_t *random)
-{
-    static const char odd[] = "\0\xff\n:/.- 09x<>\"&;\x80\x7f";
-    size_t at = 1 + next_random(random) % n, piece = 1 + next_random(random) % 40;
-    size_t other = next_random(random) % COUNT(seeds);
-    switch (next_random(random) % 5) {
-    case 0:
-        input[at < n ? at : n - 1] = (uint8_t)next_random(random);
-        return n;
-    case 1:
-        input[at < n ? at : n - 1] = (uint8_t)odd[next_random(random) % (sizeof(odd) - 1)];
-        return n;
-    case 2:
-        return at < n ? at : n;
-    case 3:
-        for (; n < cap && piece > 0 && at < n; piece--, at++)
-            input[n++] = input[at];
-        return n;
-    default:
-        for (size_t i = 1; n < cap && i < seeds[other].n; i++)
-            input[n++] = (uint8_t)seeds[other].bytes[i];
-        return n;
-    }
-}
-
-static int variations_of(size_t seed)
-{
-    for (size_t i = 0; i < COUNT(readers); i++)
-        if (readers[i].letter == seeds[seed].bytes[0])
-            return readers[i].variations;
-    return 0;
-}
-
-static void vary(size_t seed, uint64_t *random)
-{
-    uint8_t input[4096];
-    int i;
-    for (i = 0; i < variations_of(seed); i++) {
-        size_t n = seeds[seed].n;
-        memcpy(input, seeds[seed].bytes, n);
-        for (uint32_t changes = next_random(random) % 4 + 1; i > 0 && changes > 0; changes--)
-            n = change(input, n, sizeof(input), random);
-        /* From the heap, at its exact size: a read behind the end is seen. */
-        uint8_t *exact = malloc(n);
-        MUST(exact != NULL);
-        memcpy(exact, input, n);
-        LLVMFuzzerTestOneInput(exact, n);
-        free(exact);
-    }
-    CHECK(i > 0); /* its letter has a reader */
-}
-
-static int write_seeds(const char *to)
-{
-    for (size_t i = 0; i < COUNT(seeds); i++) {
-        char path[1024];
-        snprintf(path, sizeof(path), "%s/seed-%zu", to, i);
-        FILE *file = fopen(path, "wb");
-        if (file == NULL || fwrite(seeds[i].bytes, 1, seeds[i].n, file) != seeds[i].n || fclose(file) != 0) {
-            fprintf(stderr, "cannot write %s\n", path);
-            return 1;
-        }
-    }
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    uint64_t random = 0x9e3779b97f4a7c15;
-    if (argc == 3 && strcmp(argv[1], "--seeds") == 0)
-        return write_seeds(argv[2]);
-    for (size_t i = 0; i < COUNT(seeds); i++)
-        vary(i, &random);
-    return wm_tests_end();
+    return fuzz_main(argc, argv, readers, COUNT(readers), seeds, COUNT(seeds));
 }
 
 #endif
