@@ -22,10 +22,10 @@ static void overview(void)
 static void exit_statuses(FILE *to, const char *format)
 {
     static const char *const rows[][2] = {
-        { "0", "everything asked for was measured" },
-        { "1", "wrong data, or a cell failed" },
+        { "0", "everything asked for was measured; gate: passed" },
+        { "1", "wrong data, or a cell failed; gate: a regression" },
         { "2", "the command line is wrong: nothing was measured or written" },
-        { "3", "something named is not on this machine, or was not measured" },
+        { "3", "something named is not on this machine, was not measured, or not judged" },
         { "124", "timed out" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
