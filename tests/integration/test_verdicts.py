@@ -1,17 +1,16 @@
 """compare, gate and bless on synthetic launches with a planted slow-down, on faults of all kinds, and on hostile files."""
 import csv
 import io
-import itertools
 import json
 import os
 
+import jsonschema
 import pytest
 
 import launches
 from launch import ROOT
 
 CELLS = 46  # two curves
-RUN = itertools.count()
 
 
 @pytest.fixture
@@ -42,11 +41,12 @@ def make(tmp_path):
 
 
 def verdicts_of(end):
-    return json.loads(end.stdout)
-
-
-def cell_named(document, part):
-    return next(v for v in document["verdicts"] if part in v["name"])
+    """The document, validated."""
+    with open(ROOT / "reports/schema/wiremark-verdicts-1.schema.json") as file:
+        schema = json.load(file)
+    document = json.loads(end.stdout)
+    jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)(schema).validate(document)
+    return document
 
 
 def gate(run, results, baseline, *more):
@@ -92,7 +92,7 @@ def test_baseline_gives_what_its_launches_give(run, make, tmp_path):
 
 
 def test_a_whole_curve(run, make):
-    """2.5 % on every size is under the tolerance of no cell; with 3 % asked for, 4 % on all sizes fails the curve."""
+    """Cells scatter by 1 %, a curve by a fifth of that: 4 % at every size fails it."""
     rc, document = gate(run, make("b", slow={k: 0.04 for k in range(23, 46)}), make("a", common=0.002, own=0.01))
     assert rc == 1
     worst = document["curves"][0]
@@ -100,7 +100,7 @@ def test_a_whole_curve(run, make):
 
 
 def test_many_launches_draw_relabellings(run, make):
-    rc, document = gate(run, make("b", 8, slow={3: 0.05}), make("a", 8), )
+    rc, document = gate(run, make("b", 8, slow={3: 0.05}), make("a", 8))
     assert rc == 1 and document["test"]["relabellings"] == 1000 and not document["test"]["exact"]
 
 
@@ -483,14 +483,14 @@ def test_shipped_references(run, path):
 @pytest.mark.slow
 def test_a_real_regression(mpirun, wiremark, run, tmp_path):
     """End to end: sim's delay is the slow-down. Simulated cells are compared, and never pass."""
-    for side, delay in (("a", "1ms"), ("b", "2ms")):
+    for side, delay in (("a", "5ms"), ("b", "60ms")):
         for k in range(4):
             end = mpirun(2, wiremark, "run", "latency", "--transport", "sim", "--sim-delay", delay, "--bytes", "8",
                          "--cell-time", "0.1s", "--format", "none", "--output", f"{side}{k}.json")
             assert end.rc == 0, end.output
     sides = [tmp_path / f"a{k}.json" for k in range(4)], [tmp_path / f"b{k}.json" for k in range(4)]
     for path in sides[1]:  # the delay is part of what a cell is: here it stands for what broke unseen
-        path.write_text(path.read_text().replace("sim-delay=2000000ns", "sim-delay=1000000ns"))
+        path.write_text(path.read_text().replace("sim-delay=60000000ns", "sim-delay=5000000ns"))
     end = run("compare", *sides[0], "--to", *sides[1])
     assert end.rc == 0 and "1 slower" in end.stdout and "hardware slower" in end.stdout, end.output
     end = run("gate", *sides[1], "--baseline", *sides[0])
@@ -498,4 +498,4 @@ def test_a_real_regression(mpirun, wiremark, run, tmp_path):
     for path in sides[0] + sides[1]:
         path.write_text(path.read_text().replace('"simulated":true', '"simulated":false'))
     rc, document = gate(run, sides[1], sides[0])
-    assert rc == 1 and 1.5 < document["verdicts"][0]["ratio"]["value"] < 3
+    assert rc == 1 and document["verdicts"][0]["ratio"]["value"] > 1.5
