@@ -17,7 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall versus check-hosts \
-        check-roce clean help FORCE
+        check-roce fuzz clean help FORCE
 
 all:
 
@@ -110,6 +110,11 @@ $(UNIT) $(RANKED): $(BUILD)/%: %.c $(HARNESS) $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(COMPILE) $(LDFLAGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HARNESS) $(LIBRARY) $(LIBS)
 
+# With libFuzzer's own main: see `make fuzz`.
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(HARNESS) $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)$(COMPILE) $(LDFLAGS) -DWM_LIBFUZZER -fsanitize=fuzzer -o $@ $< $(HARNESS) $(LIBRARY) $(LIBS)
+
 # Libraries that tests put before the MPI with LD_PRELOAD; a sanitizer's own library would have to come first.
 $(PRELOAD): $(BUILD)/%.so: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -155,6 +160,19 @@ check-hosts:
 
 check-roce:
 	+@$(CHECK) roce
+
+FUZZ         := $(notdir $(basename $(wildcard tests/fuzz/*_fuzz.c)))
+FUZZ_SECONDS ?= 600
+fuzz:
+	+@$(MAKE) --no-print-directory CC=clang BUILD=build-fuzz SANITIZE=address,undefined,fuzzer-no-link \
+	    $(FUZZ:%=build-fuzz/fuzz/%)
+	+@$(MAKE) --no-print-directory BUILD=build $(FUZZ:%=build/tests/fuzz/%)
+	@for name in $(FUZZ); do \
+	    mkdir -p build-fuzz/$$name.found build-fuzz/$$name.seeds && \
+	    build/tests/fuzz/$$name --seeds build-fuzz/$$name.seeds && \
+	    build-fuzz/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=build-fuzz/$$name- \
+	        build-fuzz/$$name.found build-fuzz/$$name.seeds || exit 1; \
+	done
 
 versus:
 	+@$(MAKE) --no-print-directory $(JOBS) all
@@ -202,6 +220,7 @@ help:
 #:                    and RDMA between two guests
 #: make test          lint, unit tests and 2-rank integration tests, under 3 minutes
 #: make unit | integration | lint | check-hosts | check-roce    one part of the checks
+#: make fuzz          libFuzzer over all readers, FUZZ_SECONDS=600 each; needs clang
 #: make format        clang-format all C files
 #: make readme        write README's option table anew
 #: make install | uninstall    with PREFIX (/usr/local) and DESTDIR
