@@ -72,10 +72,15 @@ endif
 # Files of optional components, left out where the component is not there; % stands for anything.
 FILES_LIBXML2   := src/topo/nccl
 FILES_LIBFABRIC := src/transport/ofi src/transport/ofi_%
+FILES_REPORT    := reports/page reports/page_buffer reports/page_columns
 FILES_VERBS     := src/transport/verbs src/transport/verbs_% tests/unit/verbs_test
-absent  := $(foreach name,LIBXML2 LIBFABRIC VERBS,$(if $(filter -DHAVE_$(name),$(COMPONENT_CFLAGS)),,$(FILES_$(name))))
+absent  := $(foreach name,LIBXML2 LIBFABRIC VERBS REPORT,$(if $(filter -DHAVE_$(name),$(COMPONENT_CFLAGS)),,$(FILES_$(name))))
 OBJECTS := $(filter-out $(addprefix $(BUILD)/,$(addsuffix .o,$(absent))),$(OBJECTS))
 UNIT    := $(filter-out $(addprefix $(BUILD)/,$(absent)),$(UNIT))
+
+# The page of `report`, bundled.
+PAGE    := $(BUILD)/generated/page_template
+OBJECTS += $(if $(filter -DHAVE_REPORT,$(COMPONENT_CFLAGS)),$(PAGE).o)
 
 $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)
@@ -99,6 +104,12 @@ $(BUILD)/generated/version.h: FORCE
 $(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/generated/version.h
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(PAGE).c: $(wildcard reports/page/*) | $(BUILD)/generated/version.h
+	$(call say,BUNDLE,reports/page)node reports/page/build.mjs build-npm/node_modules $@
+
+$(PAGE).o: $(PAGE).c reports/page.h $(BUILD)/flags
+	$(call say,CC,$<)$(COMPILE) -c $< -o $@
 
 $(LIBRARY): $(OBJECTS) $(BUILD)/objects
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(OBJECTS)
@@ -209,6 +220,7 @@ clean:
 	@for folder in build build-* $(BUILD); do \
 	    if [ -f "$$folder/config.mk" ]; then rm -rf "$$folder"; fi; \
 	done
+	@rm -rf build-npm
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile

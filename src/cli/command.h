@@ -18,7 +18,7 @@ struct wm_command {
 };
 
 extern const struct wm_command wm_command_run, wm_command_plan, wm_command_list, wm_command_topo, wm_command_doctor,
-    wm_command_recover, wm_command_compare, wm_command_gate, wm_command_bless, wm_command_help;
+    wm_command_recover, wm_command_compare, wm_command_gate, wm_command_bless, wm_command_report, wm_command_help;
 extern const struct wm_command *const wm_commands[]; /* ended by NULL */
 
 /** The table of benchmarks, ended by NULL. */

@@ -9,17 +9,10 @@
 #include "src/core/text.h"
 #include "src/world/launch.h"
 
-const struct wm_command *const wm_commands[] = { &wm_command_run,
-                                                 &wm_command_plan,
-                                                 &wm_command_list,
-                                                 &wm_command_topo,
-                                                 &wm_command_doctor,
-                                                 &wm_command_recover,
-                                                 &wm_command_compare,
-                                                 &wm_command_gate,
-                                                 &wm_command_bless,
-                                                 &wm_command_help,
-                                                 NULL };
+const struct wm_command *const wm_commands[] = { &wm_command_run,     &wm_command_plan,   &wm_command_list,
+                                                 &wm_command_topo,    &wm_command_doctor, &wm_command_recover,
+                                                 &wm_command_compare, &wm_command_gate,   &wm_command_bless,
+                                                 &wm_command_report,  &wm_command_help,   NULL };
 
 int wm_cli_fail(const struct wm_err *err)
 {

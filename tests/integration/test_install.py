@@ -11,7 +11,8 @@ BASE = ["bash", "sh", "cat", "dirname", "env", "grep", "head", "id", "mktemp", "
 PACKAGES = {
     "build": ["make", "gcc", "pkg-config", "libopenmpi-dev", "libjansson-dev", "libhwloc-dev"],
     "run": ["openmpi-bin"],
-    "test": ["clang", "cppcheck", "shellcheck", "mandoc", "mpich", "valgrind", "iproute2"],
+    "test": ["clang", "cppcheck", "shellcheck", "mandoc", "mpich", "valgrind", "iproute2", "nodejs", "npm",
+             "chromium", "zlib1g-dev"],
 }
 
 
