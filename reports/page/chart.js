@@ -35,18 +35,20 @@ function decadeSplits(low, high, height) {
 function range(lines, log, reference) {
     let low = reference ?? Infinity;
     let high = reference ?? -Infinity;
-    for (const line of lines)
-        for (const p of [...line.points, ...(line.limit ?? [])])
+    const take = (points) => {
+        for (const p of points)
             for (const y of [p.y, p.low, p.high])
                 if (y !== undefined && (y > 0 || !log)) {
                     low = Math.min(low, y);
                     high = Math.max(high, y);
                 }
+    };
+    lines.forEach((line) => take(line.points));
     if (!Number.isFinite(low))
         return [1, 10];
-    if (log)
-        return [low / 1.15, high * 1.15];
-    return [0, high * 1.06 || 1];
+    const floor = low / 10; // a limit far below all values is cut off rather than squeezing them together
+    lines.forEach((line) => take((line.limit ?? []).map((p) => ({ y: Math.max(p.y, floor) }))));
+    return log ? [low / 1.15, high * 1.15] : [0, high * 1.06 || 1];
 }
 
 function drawBar(context, x, low, high, cap) {

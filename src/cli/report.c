@@ -2,10 +2,11 @@
 #include <unistd.h>
 
 #include "reports/page.h"
+#include "reports/plot.h"
 #include "src/cli/command.h"
 
 struct report_conf {
-    char *output;
+    char *output, *svg;
     bool force, help;
 };
 
@@ -15,11 +16,16 @@ static const struct wm_option rows[] = {
       .arg = "FILE",
       .type = WM_OPT_TEXT,
       .offset = offsetof(struct report_conf, output),
-      .help = "the page to write; without it report.html" },
+      .help = "the page to write; without it, and without --svg, report.html" },
+    { .name = "svg",
+      .arg = "DIR",
+      .type = WM_OPT_TEXT,
+      .offset = offsetof(struct report_conf, svg),
+      .help = "single plots, drawn by gnuplot: time and bandwidth of each benchmark over the size" },
     { .name = "force",
       .type = WM_OPT_FLAG,
       .offset = offsetof(struct report_conf, force),
-      .help = "overwrite it when it exists" },
+      .help = "overwrite what exists" },
     { .name = "help", .type = WM_OPT_FLAG, .offset = offsetof(struct report_conf, help), .help = "print this" },
     { 0 },
 };
@@ -49,14 +55,16 @@ static int write_page(const struct report_conf *conf, char **results, int n_resu
 static int run(const struct report_conf *conf, char **words, int n_words, struct wm_err *err)
 {
     if (conf->help) {
-        printf("usage: wiremark report RESULT... [--output FILE]\n\n");
+        printf("usage: wiremark report RESULT... [--output FILE] [--svg DIR]\n\n");
         options(stdout, WM_HELP_TEXT);
         return WM_OK;
     }
     if (n_words == 0)
         return wm_fail(err, WM_EUSAGE, "", 0,
                        "report takes one or more results: wiremark report wiremark-result.json --output report.html");
-    return write_page(conf, words, n_words, err);
+    if ((conf->output != NULL || conf->svg == NULL) && write_page(conf, words, n_words, err) != WM_OK)
+        return err->code;
+    return conf->svg == NULL ? WM_OK : wm_plot_write(conf->svg, words, n_words, conf->force, stdout, err);
 }
 
 static int report_main(int argc, char **argv)

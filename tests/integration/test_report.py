@@ -1,7 +1,9 @@
 """The page of `report` in a real browser, and what the command says."""
 import json
 import re
+import shutil
 import subprocess
+import xml.etree.ElementTree
 
 import pytest
 
@@ -325,6 +327,7 @@ def test_a_phone_scrolls_in_one_direction_only(page, result, browser, width):
     sound(browser)
 
 
+@pytest.mark.slow
 def test_all_is_done_with_the_keyboard(page, result, browser):
     browser.open(page(result(list(synthetic.cells(60)))))
     reached = set()
@@ -419,3 +422,63 @@ def test_a_page_that_exists_is_kept_without_force(wiremark, result, tmp_path):
         pytest.skip("the page's packages of npm are not installed")
     assert end.returncode == 2 and "--force" in end.stderr and path.read_text() == "mine"
     assert report(wiremark, good, "-o", path, "--force").returncode == 0 and path.read_text().startswith("<!DOCTYPE html>")
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def gnuplot():
+    if shutil.which("gnuplot") is None:
+        pytest.skip("gnuplot is not installed")
+
+
+def texts(path):
+    return ["".join(node.itertext()).strip() for node in xml.etree.ElementTree.parse(path).iter(f"{SVG}text")]
+
+
+def test_single_plots_are_whole_pictures_with_all_curves(wiremark, result, tmp_path, gnuplot):
+    path = result(list(synthetic.cells(80)) + list(synthetic.cells(160))[80:])
+    end = report(wiremark, path, "--svg", tmp_path / "plots")
+    assert end.returncode == 0, end.stderr
+    named = [line.split(" ")[0] for line in end.stdout.splitlines()]
+    assert named == [f"{tmp_path}/plots/{b}-{q}.svg" for b in synthetic.BENCHES for q in ("time", "bandwidth")]
+    for name in named:
+        said = texts(name)
+        assert {"1", "limits"} <= set(said), said
+        assert sum(text.startswith("window=") for text in said) == 2, said
+    again = report(wiremark, path, "--svg", tmp_path / "plots")
+    assert again.returncode == 2 and "latency-time.svg exists" in again.stderr
+    assert report(wiremark, path, "--svg", tmp_path / "plots", "--force").returncode == 0
+
+
+def test_hostile_names_are_text_in_plots_and_files_stay_in_their_folder(wiremark, result, tmp_path, gnuplot):
+    cells = list(synthetic.cells(40))
+    for cell in cells:
+        name = "'; system('touch hit') #`touch hit`\n\x1b$(touch hit)" if cell["settings"]["window"] == "0" else "@{^x}_%s\\"
+        cell.update(bench="../a b'`x`", id=cell["id"].replace("window=", f"provider={name} window="))
+    end = subprocess.run([wiremark, "report", result(cells), "--svg", "plots"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert end.returncode == 0, end.stderr
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["___a_b__x_-bandwidth.svg", "___a_b__x_-time.svg"]
+    assert not list(tmp_path.rglob("hit"))
+    said = texts(tmp_path / "plots/___a_b__x_-time.svg")
+    assert any("system('touch" in text and "hit') #`touch" in text for text in said) and any("@{^x}_%s\\" in text for text in said), said
+
+
+def test_without_gnuplot_plots_are_refused_with_its_name(wiremark, result, tmp_path):
+    path = result(list(synthetic.cells(3)))
+    end = subprocess.run([wiremark, "report", path, "--svg", tmp_path / "plots"], env={"PATH": str(tmp_path)}, stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+    assert end.returncode == 3 and "gnuplot is not installed" in end.stderr and not (tmp_path / "plots").exists(), end.stderr
+
+
+def test_what_gnuplot_says_of_its_failure_is_said_and_leaves_no_file(wiremark, result, tmp_path):
+    fake = tmp_path / "gnuplot"
+    path = result(list(synthetic.cells(3)))
+    for script, message in (('[ "$1" = - ] || exit 0\necho "no terminal svg" >&2\nexit 4', "gnuplot ended with status 4: no terminal svg"),
+                            ("echo '<svg>'", "gnuplot drew no whole picture")):
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+        end = subprocess.run([wiremark, "report", path, "--svg", tmp_path / "plots"], env={"PATH": f"{tmp_path}:/bin:/usr/bin"},
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert end.returncode == 1 and message in end.stderr and not list((tmp_path / "plots").iterdir()), end.stderr
