@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,12 +123,14 @@ int wm_file_replace(const char *path, int (*write)(FILE *to, void *arg, struct w
                     struct wm_err *err)
 {
     struct stat is;
-    char *real = NULL;
-    if (stat(path, &is) == 0 && !S_ISREG(is.st_mode)) {
+    bool exists = stat(path, &is) == 0;
+    char *real = realpath(path, NULL);
+    /* A regular file without a name is what /dev/stdout may lead to: the link itself must not be replaced. */
+    if (exists && (!S_ISREG(is.st_mode) || real == NULL)) {
         int fd = open(path, O_WRONLY | O_CLOEXEC);
+        free(real);
         return fd < 0 ? wm_fail_io(err, "open", "write", path) : fill_and_close(fd, path, write, arg, err);
     }
-    real = realpath(path, NULL);
     int rc = replace_regular(real == NULL ? path : real, write, arg, err);
     free(real);
     return rc;
