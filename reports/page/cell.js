@@ -57,7 +57,7 @@ function distribution(result, i) {
     return bins.length > 0 && el("section", {}, el("h3", {}, "Distribution"), histogram(bins, {
         median: result.get(i, "time_ns.median"), low: result.get(i, "time_ns.ci95_low"), high: result.get(i, "time_ns.ci95_high"),
         p90: result.get(i, "time_ns.p90"), p99: result.get(i, "time_ns.p99"), p999: result.get(i, "time_ns.p999"),
-    }));
+    }, result.summary.economy));
 }
 
 function listTable(title, list) {

@@ -2,10 +2,10 @@
 import { el, svg } from "./dom.js";
 import { count, ns } from "./format.js";
 
-const width = 640, height = 200, top = 34, bottom = 24, side = 12;
+const height = 200, top = 34, bottom = 24, side = 12;
 const merged = 1.01 ** 0.5;
 
-function scaleOf(bins, marks) {
+function scaleOf(bins, marks, width) {
     const low = bins[0].low / merged;
     const high = Math.max(bins[bins.length - 1].low * 1.01, ...Object.values(marks).filter((v) => v !== undefined)) * merged;
     const span = Math.log(high / low) || 1;
@@ -38,7 +38,7 @@ function ticks({ low, high, x }) {
     return kept;
 }
 
-function markers(marks, x) {
+function markers(marks, x, width) {
     const named = [["median", marks.median], ["p90", marks.p90], ["p99", marks.p99], ["p99.9", marks.p999]].filter(([, v]) => v !== undefined);
     let free = 0;
     return named.map(([name, v]) => {
@@ -50,17 +50,19 @@ function markers(marks, x) {
     });
 }
 
-export function histogram(bins, marks) {
-    const scale = scaleOf(bins, marks), { x } = scale;
+// joined: the bins are wider than 1 %, each to the next one.
+export function histogram(bins, marks, joined) {
+    const width = innerWidth < 700 ? 360 : 640;
+    const scale = scaleOf(bins, marks, width), { x } = scale;
     const all = bars(bins, x);
     const most = Math.max(...all.map((b) => b.count));
-    const base = height - bottom, wide = (b, i) => Math.max(1.5, Math.min((all[i + 1]?.at ?? b.at + 6) - b.at - 0.6, 14));
+    const base = height - bottom, wide = (b, i) => Math.max(1.5, (joined ? all[i + 1]?.at ?? b.at + 6 : x(b.low * 1.01)) - b.at - 0.4);
     const tall = (n) => (base - top) * Math.sqrt(n / most);
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "histogram", role: "img", "aria-label": `distribution of the samples, ${count(bins.reduce((n, b) => n + b.count, 0))} in ${bins.length} bins` },
         marks.low !== undefined && svg("rect", { class: "interval", x: x(marks.low), width: Math.max(1, x(marks.high) - x(marks.low)), y: top, height: base - top }),
         all.map((b, i) => svg("rect", { class: "bar", x: b.at, width: wide(b, i), y: base - tall(b.count), height: tall(b.count) }, svg("title", {}, `${count(b.count)} at ${ns(b.low)}`))),
         svg("line", { class: "base", x1: side, x2: width - side, y1: base, y2: base }),
         ticks(scale).map((v) => svg("text", { class: "tick", x: x(v), y: height - 7, "text-anchor": "middle" }, ns(v))),
-        markers(marks, x));
+        markers(marks, x, width));
     return el("figure", {}, picture, el("figcaption", { class: "facts" }, "time on a logarithmic axis; the height is the square root of the count, so that rare samples are seen; shaded: 95 % interval of the median"));
 }

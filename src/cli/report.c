@@ -1,5 +1,5 @@
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "reports/page.h"
 #include "reports/plot.h"
@@ -39,15 +39,17 @@ static void options(FILE *to, enum wm_option_format format)
 static int write_page(const struct report_conf *conf, char **results, int n_results, struct wm_err *err)
 {
     const char *output = conf->output != NULL ? conf->output : "report.html";
+    struct stat is;
     if (wm_page_row.write == NULL)
         return wm_fail(err, WM_EABSENT, "", 0,
                        "this wiremark was built without the page, which needs %s: build it anew with make "
                        "WITH_REPORT=yes, which says what is missing",
                        wm_page_row.needs);
-    if (!conf->force && access(output, F_OK) == 0)
+    bool exists = stat(output, &is) == 0;
+    if (!conf->force && exists && S_ISREG(is.st_mode))
         return wm_fail(err, WM_EUSAGE, "", 0, "%s exists: name another with --output, or overwrite it with --force",
                        output);
-    if (wm_page_row.write(output, results, n_results, err) == WM_OK)
+    if (wm_page_row.write(output, results, n_results, err) == WM_OK && (!exists || S_ISREG(is.st_mode)))
         printf("report in %s\n", output);
     return err->code;
 }

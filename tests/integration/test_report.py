@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
 import xml.etree.ElementTree
 
 import pytest
@@ -422,6 +423,15 @@ def test_a_page_that_exists_is_kept_without_force(wiremark, result, tmp_path):
         pytest.skip("the page's packages of npm are not installed")
     assert end.returncode == 2 and "--force" in end.stderr and path.read_text() == "mine"
     assert report(wiremark, good, "-o", path, "--force").returncode == 0 and path.read_text().startswith("<!DOCTYPE html>")
+    assert report(wiremark, good, "-o", "/dev/stdout", "--force").stdout == path.read_text()
+    stdout = tmp_path / "stdout"
+    stdout.symlink_to("/proc/self/fd/1")
+    with tempfile.TemporaryFile() as nameless:
+        end = subprocess.run([wiremark, "report", good, "-o", stdout, "--force"], stdout=nameless)
+        nameless.seek(0)
+        assert end.returncode == 0 and stdout.is_symlink() and nameless.read().endswith(b"</html>\n")
+    full = report(wiremark, good, "-o", "/dev/full")
+    assert full.returncode == 3 and "No space left" in full.stderr
 
 
 SVG = "{http://www.w3.org/2000/svg}"
