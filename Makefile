@@ -220,7 +220,6 @@ clean:
 	@for folder in build build-* $(BUILD); do \
 	    if [ -f "$$folder/config.mk" ]; then rm -rf "$$folder"; fi; \
 	done
-	@rm -rf build-npm
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
