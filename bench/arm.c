@@ -125,6 +125,8 @@ int wm_arm_open(struct wm_arm *arm, const struct wm_bench *bench, struct wm_err 
     arm->loop.positions = arm->ring.positions;
     if (arm->spec->bench->clock_of == WM_CLOCK_SLOWEST && arm->spec->sync == WM_SYNC_BARRIER)
         arm->loop.barrier = arm->endpoint->barrier;
+    arm->idle = arm->endpoint->is->transport->untended && arm->loop.barrier == NULL &&
+                wm_program_ring_is_empty(arm->loop.program);
     return WM_OK;
 }
 

@@ -36,6 +36,7 @@ struct wm_arm {
     char reason[512];
     bool part;             /* this rank takes part */
     bool clock;            /* and its clock counts */
+    bool idle;             /* it has nothing to do: peers reach into its memory without it */
     int pairs;             /* that talk at once; 0 for groups */
     struct wm_point point; /* of the timed pass */
     size_t touched_bytes[WM_AREAS];

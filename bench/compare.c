@@ -22,10 +22,10 @@ static bool decides(const struct wm_comparison *c)
     return c->members->rank == 0;
 }
 
-/* Those who measure wait by spinning, those who only listen must not disturb them. */
+/* Those who measure wait by spinning, those who only listen or lend their memory must not disturb them. */
 static enum wm_wait waits(const struct wm_arm *arm)
 {
-    return arm->part ? WM_SPIN : WM_SLEEP;
+    return arm->part && !arm->idle ? WM_SPIN : WM_SLEEP;
 }
 
 /* An operation that failed is no progress: the watch's clock goes on, so that who is stuck after it is found in time.

@@ -735,6 +735,18 @@ void wm_program_close(struct wm_program *p)
     free(p);
 }
 
+bool wm_program_ring_is_empty(const struct wm_program *p)
+{
+    const struct wm_program *at = p;
+
+    do {
+        if (at->insn != at->end)
+            return false;
+        at = at->next;
+    } while (at != p);
+    return true;
+}
+
 void wm_program_ring_close(struct wm_program *p)
 {
     struct wm_program *next = p;

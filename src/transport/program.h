@@ -54,6 +54,9 @@ void wm_program_ring_close(struct wm_program *p); /* all of its ring */
 /** The timed call: one operation. A failure's story is in ep->err. */
 int wm_program_run(struct wm_program *p);
 
+/** Has this rank nothing to do in any program of the ring? */
+bool wm_program_ring_is_empty(const struct wm_program *p);
+
 /** Outside the clock: moves IN and OUT to byte offset `at` of their buffers (--buffers cold). */
 void wm_program_move(struct wm_program *p, size_t in_at, size_t out_at);
 

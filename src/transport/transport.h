@@ -89,6 +89,7 @@ struct wm_transport {
     const struct wm_ops *ops;        /* what is NULL it cannot do: binding a program says so, nobody calls it */
     bool simulated;                  /* marked so in every cell, refused by the gate */
     bool moves_nothing;              /* null: nothing arrives, nothing can be verified */
+    bool untended;                   /* a put or get needs nothing of the target's process: it sleeps meanwhile */
     int (*probe)(const void *own,
                  struct wm_err *err); /* local, no world: usable here? WM_OK or WM_EABSENT with the reason */
     /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */

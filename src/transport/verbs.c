@@ -230,6 +230,7 @@ const struct wm_transport wm_transport_verbs = {
     .options = verbs_options,
     .conf_bytes = sizeof(struct wm_verbs_conf),
     .ops = &wm_verbs_ops,
+    .untended = true,
     .probe = verbs_probe,
     .open = wm_verbs_open,
     .reg = verbs_reg,

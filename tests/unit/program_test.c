@@ -625,10 +625,28 @@ static void test_ring(void)
     CHECK(a->next == a);
     a->next = b;
     b->next = a;
+    CHECK(!wm_program_ring_is_empty(a));
     wm_program_ring_close(a);
     CHECK_INT(bound, 0);
     wm_program_ring_close(NULL);
     wm_program_close(NULL);
+}
+
+static void test_ring_is_empty(void)
+{
+    struct wm_err err = { .rank = -1 };
+    set_up(8);
+    struct wm_bind bind = binding();
+    struct wm_program *a = open_program(nothing, &bind, &err), *b = open_program(nothing, &bind, &err);
+    CHECK(wm_program_ring_is_empty(a));
+    a->next = b;
+    b->next = a;
+    CHECK(wm_program_ring_is_empty(a));
+    struct wm_program *c = open_program(one_put, &bind, &err);
+    c->next = a;
+    b->next = c;
+    CHECK(!wm_program_ring_is_empty(a));
+    wm_program_ring_close(a);
 }
 
 /* ---- Transport null, the registry ---- */
@@ -701,6 +719,7 @@ int main(void)
     test_fallbacks();
     test_failures();
     test_ring();
+    test_ring_is_empty();
     test_null();
     test_registry();
     test_without_launcher();
