@@ -13,6 +13,13 @@ ROCE_LAB = launch.ROOT / "scripts/roce-lab"
 RUN_SECONDS = 180
 COUNTERS = "/sys/class/infiniband/rxe0/ports/1/hw_counters"
 NODES = ("node1", "node2")
+# rxe's completion queues are short and its first address is link-local: what each provider has to be told here.
+PROVIDERS = {
+    "verbs;ofi_rxm": {"FI_OFI_RXM_MSG_TX_SIZE": "64", "FI_OFI_RXM_MSG_RX_SIZE": "64", "FI_UNIVERSE_SIZE": "8"},
+    "verbs;ofi_rxd": {"FI_VERBS_GID_IDX": "1"},
+    "udp;ofi_rxd": {"FI_UDP_IFACE": "eth1"},
+    "tcp": {"FI_TCP_IFACE": "eth1"},
+}
 
 
 def seconds_left_until(deadline):
@@ -27,8 +34,12 @@ class Lab:
         # Its standard input is what keeps it up: the lab ends with this process.
         self._owner = subprocess.Popen([ROCE_LAB, "up", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
-        if self._owner.stdout.readline() != "ready\n":
-            pytest.fail(f"the lab did not come up:\n{self._owner.communicate()[1]}")
+        try:
+            if self._owner.stdout.readline() != "ready\n":
+                pytest.fail(f"the lab did not come up:\n{self._owner.communicate()[1]}")
+        except BaseException:  # also an interrupt
+            self.down()
+            raise
 
     def start(self, node, *argv):
         return launch.Program([ROCE_LAB, "on", self.folder, node, *map(str, argv)])

@@ -1,7 +1,9 @@
 """What goes wrong with a fabric, for real: cut links, lost packets, wrong addresses, no memory to lock."""
-import json
+import signal
 
 import pytest
+
+from conftest import NODES, PROVIDERS
 
 breaks = pytest.mark.breaks  # the lab is mended after it
 
@@ -54,16 +56,69 @@ def test_a_peer_that_does_not_answer_any_more_is_an_error_of_its_own(lab, wirema
         assert part in cell["reason"], cell["reason"]
 
 
+def journal_of(output):
+    return output.with_name(f"{output.name}.journal")
+
+
+def after_a_cell(lab, node, output, command):
+    """Runs a command on the node as soon as a cell stands in the journal: waits there, as a way in takes its time."""
+    wait = f"until grep -q '\"cell\"' {journal_of(output)} 2>/dev/null; do sleep 0.1; done; {command}"
+    return lab.start(node, "sh", "-c", wait)
+
+
 @breaks
 def test_both_links_cut_end_the_run_on_both_sides(lab, wiremark, load_result):
-    program, output = disturb(lab, wiremark, "node2", "ip link set eth1 down; ip link set eth0 down", "latency", "--bytes",
-                              "8,64", "--transport", "verbs", timeout="6s")
+    output = lab.new_result()
+    # Each rank's own status: what the launcher makes of it, and whether it ends at all without its daemon, is its affair.
+    noted = f'"$@"; echo $? >{output}.$OMPI_COMM_WORLD_RANK'
+    fault = after_a_cell(lab, "node2", output, "ip link set eth0 down; ip link set eth1 down")
+    program = lab.mpirun_start("sh", "-c", noted, "noted", wiremark, "run", "latency", "--bytes", "8,64,512", "--transport",
+                               "verbs", "--cell-time", "3s", "--timeout", "6s", "--output", output)
+    assert fault.finish(120).rc == 0, program.stdout() + program.stderr()
     left = lab.nobody_left("wiremark", 6 + 5 + 30)
     assert left == {}, (left, program.stdout(), program.stderr())
     end = program.finish(10, 5)
-    assert end.rc == 124 or end.timed_out, end.output  # some launchers wait for the daemon that they cannot reach
-    assert "does not answer" in end.stderr or "no operation" in end.stderr, end.stderr
-    assert json.loads(output.read_text())["complete"] is False
+    assert end.rc == 124 or end.timed_out, end.output
+    statuses = [output.with_name(f"{output.name}.{rank}").read_text().strip() for rank in (0, 1)]
+    assert statuses == ["124", "124"], (statuses, end.output)
+    result = load_result(output)
+    assert result["complete"] is False and "host node2 (rank 1) does not answer" in result["ended_by"], result["ended_by"]
+    said = [line for line in end.stderr.splitlines() if line.startswith("wiremark: ")]
+    assert said[-1] == f"wiremark: partial result in {output}", end.stderr
+    cells = result["cells"]
+    assert cells[0]["status"] == "measured" and cells[0]["verify"]["wrong_elements"] == 0, cells[0]
+    assert [cell["status"] for cell in cells[-2:]] == ["timeout", "not_run"] or cells[1]["status"] == "failed", cells
+    assert not journal_of(output).exists()
+
+
+OVER = {
+    "verbs": ["--transport", "verbs"],
+    "verbs;ofi_rxm": ["--transport", "ofi", "--provider", "verbs;ofi_rxm"],
+    "udp;ofi_rxd": ["--transport", "ofi", "--provider", "udp;ofi_rxd"],
+}
+
+
+@breaks
+@pytest.mark.parametrize("over, victim", [("verbs", 1), ("verbs;ofi_rxm", 1), ("udp;ofi_rxd", 0)])
+def test_a_killed_rank_is_named_and_no_cell_is_lost(lab, wiremark, load_result, over, victim):
+    output, node = lab.new_result(), NODES[victim]
+    fault = after_a_cell(lab, node, output, "pkill -9 -x wiremark")
+    program = lab.mpirun_start(wiremark, "run", "latency", "--bytes", "8,64K", *OVER[over], "--cell-time", "3s", "--timeout",
+                               "20s", "--output", output, variables=PROVIDERS.get(over))
+    assert fault.finish(120).rc == 0, program.stdout() + program.stderr()
+    end = program.finish(60, 5)
+    assert not end.timed_out and end.rc == 128 + signal.SIGKILL, end.output  # the launcher's own
+    assert lab.nobody_left("wiremark", 5) == {}
+    said, = [line for line in end.stderr.splitlines() if line.startswith("wiremark: ended: ")]
+    assert said.startswith(f"wiremark: ended: rank {victim} on {node} is gone (process "), end.stderr
+    if victim == 0:  # who writes the result
+        assert said.endswith("what was measured stands in the journal beside the result: wiremark recover"), said
+        assert lab.on("node1", wiremark, "recover", journal_of(output)).rc == 0
+    else:
+        assert said.endswith(f"; partial result in {output}"), said
+    result = load_result(output)
+    assert result["complete"] is False and result["cells"][0]["status"] == "measured", result["cells"]
+    assert result["cells"][0]["verify"]["wrong_elements"] == 0
 
 
 @breaks

@@ -1,8 +1,12 @@
-"""The lab itself: what it leaves behind, however it ends."""
+"""The lab itself and the checks in it: what they leave behind, however they end."""
+import os
 import pathlib
 import signal
 import tempfile
 import time
+import uuid
+
+import pytest
 
 import launch
 from conftest import ROCE_LAB
@@ -45,3 +49,55 @@ def test_it_goes_when_it_is_interrupted():
     end = program.finish(30)
     assert not end.timed_out and end.rc == 128 + signal.SIGINT, end.output
     assert guests_of(folder_of(program)) == [] and not folder_of(program).exists()
+
+
+class Check:
+    """make check-roce under way, its temporary files in a folder of its own; all that it starts bears a mark."""
+
+    def __init__(self, tmp_path):
+        self.folder, self._mark = tmp_path / "tmp", uuid.uuid4().hex
+        self.folder.mkdir()
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        self.make = launch.Program(["make", "-C", launch.ROOT, "check-roce", f"BUILD={os.environ.get('BUILD', 'build')}"],
+                                   env={**env, "WM_TEST_CHECK": self._mark, "TMPDIR": str(self.folder)})
+
+    def pids(self):
+        return launch.marked_pids(-1, f"WM_TEST_CHECK={self._mark}")
+
+    def own_pid(self):
+        """Of scripts/check, which starts the tests."""
+        pid, = [pid for pid in self.pids() if "scripts/check" in pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
+        return pid
+
+    def boots(self):
+        return len([pid for pid in self.pids() if launch.command_of(pid) == "qemu-system-x86"]) == 2
+
+    def measures(self):
+        return list(self.folder.glob("pytest-of-*/*/roce*/lab/share/*.journal")) != []
+
+    def wait_until(self, it_does):
+        deadline = time.monotonic() + BOOT_SECONDS
+        while not it_does():
+            assert self.make.running() and time.monotonic() < deadline, self.make.stdout() + self.make.stderr()
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("moment", [Check.boots, Check.measures], ids=["boot", "run"])
+@pytest.mark.parametrize("whom", ["group", "check"])
+def test_checks_that_are_interrupted_leave_nothing(tmp_path, moment, whom):
+    check = Check(tmp_path)
+    try:
+        check.wait_until(lambda: moment(check))
+        if whom == "group":  # as a terminal does
+            os.killpg(check.make.pid, signal.SIGINT)
+        else:
+            os.kill(check.own_pid(), signal.SIGTERM)
+        check.make.wait(60)
+        assert check.pids() == []
+        left = [path for path in check.folder.rglob("*") if not path.is_dir() or path.name == "lab"]
+        assert left == []
+        mounts = pathlib.Path("/proc/self/mountinfo").read_text()
+        assert str(check.folder) not in mounts
+    finally:
+        end = check.make.finish(0)
+    assert end.rc == (-signal.SIGINT if whom == "group" else 2), end.output

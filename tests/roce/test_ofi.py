@@ -1,13 +1,7 @@
 """libfabric's providers between two guests: messages and a composed collective, data verified."""
 import pytest
 
-# rxe's completion queues are short and its first address is link-local: what each provider has to be told here.
-PROVIDERS = {
-    "verbs;ofi_rxm": {"FI_OFI_RXM_MSG_TX_SIZE": "64", "FI_OFI_RXM_MSG_RX_SIZE": "64", "FI_UNIVERSE_SIZE": "8"},
-    "verbs;ofi_rxd": {"FI_VERBS_GID_IDX": "1"},
-    "udp;ofi_rxd": {"FI_UDP_IFACE": "eth1"},
-    "tcp": {"FI_TCP_IFACE": "eth1"},
-}
+from conftest import PROVIDERS
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

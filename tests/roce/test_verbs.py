@@ -3,6 +3,8 @@ import os
 
 import launch
 
+CLOCK_NANOSLEEP = 230  # its number on x86_64
+
 
 def verified(result, cells):
     got = result["cells"]
@@ -46,6 +48,17 @@ def test_a_rank_count_that_is_no_power_of_two(measure):
     _, result = measure("allreduce", "alltoall", "broadcast", "--bytes", "4100", "--algo",
                         "recursive-doubling,bruck,linear,chain", ranks=(2, 1))
     proven_by_rxe(verified(result, 4))
+
+
+def test_the_target_of_puts_sleeps_while_the_card_is_written_to(lab, wiremark):
+    """Its processor is the card's here."""
+    watch = "until pid=$(pgrep -x wiremark); do sleep 0.1; done; while cat /proc/$pid/syscall 2>/dev/null; do sleep 0.1; done"
+    watcher = lab.start("node2", "sh", "-c", watch)
+    end = lab.mpirun(wiremark, "run", "put-bandwidth", "--bytes", "64K", "--window", "8", "--transport", "verbs", "--cell-time",
+                     "3s", "--format", "none", "--output", lab.new_result())
+    assert end.rc == 0, end.output
+    calls = [line.split()[0] for line in watcher.finish(30).stdout.splitlines()]
+    assert calls.count(str(CLOCK_NANOSLEEP)) >= 5, calls
 
 
 def test_every_operation_between_real_ranks(lab):
