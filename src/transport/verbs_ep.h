@@ -18,7 +18,7 @@ enum {
     WM_VERBS_ADVERTS = 16,                   /* receives that one peer knows of */
     WM_VERBS_RETURNS = 2,                    /* messages that only return credits: each at least half of them */
     WM_VERBS_CONTROL = WM_VERBS_ADVERTS + 4, /* adverts and returns whose completion is not seen yet */
-    WM_VERBS_QUIET = 8,                      /* of a window's work requests every such one reports its completion */
+    WM_VERBS_QUIET = 8,                      /* of so many work requests in a row one reports its completion */
 };
 
 struct wm_verbs_conf {
@@ -127,7 +127,7 @@ struct wm_verbs_ep {
     unsigned char *buffers; /* of the receive queue, then what control messages are sent from */
     unsigned receives;
     uint32_t max_inline;
-    unsigned most_quiet;
+    unsigned most_quiet; /* WM_VERBS_QUIET, or 1 where the queue is short */
     struct wm_verbs_slot *slot;
     struct wm_verbs_peer *peer; /* by rank */
     struct wm_verbs_name *name; /* hashed by number, a power of two of them */

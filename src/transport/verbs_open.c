@@ -18,6 +18,7 @@ enum {
     RECEIVER_TIMER = 20, /* 10.24 ms between them */
     READS = 16,          /* under way on one connection */
     HOPS = 64,
+    HINT = 160,
 };
 
 /* What every rank tells all others. */
@@ -77,17 +78,26 @@ static int check_lock(const struct need *need, struct wm_err *err)
         (unsigned long long)need->bytes, need->peers, (unsigned long long)limit.rlim_cur);
 }
 
+/* What to add where a call that locks memory failed, its errno being as it left it: "" where that was not why. */
+static const char *lock_hint(char *text, size_t bytes)
+{
+    const int code = errno;
+    struct rlimit limit;
+
+    text[0] = '\0';
+    if (code == ENOMEM && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && !may_lock_all())
+        snprintf(text, bytes,
+                 "; this process may lock %llu bytes in all: raise the limit of locked memory (ulimit -l unlimited)",
+                 (unsigned long long)limit.rlim_cur);
+    errno = code;
+    return text;
+}
+
 int wm_verbs_fail_lock(struct wm_err *err, const char *call, size_t bytes, const char *what)
 {
-    struct rlimit limit;
-    int rc = errno;
-
-    if (rc != ENOMEM || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || may_lock_all())
-        return wm_fail_errno(err, call, "register %zu bytes of %s", bytes, what);
-    return wm_fail_errno(err, call,
-                         "register %zu bytes of %s; this process may lock %llu bytes in all: raise the limit of locked "
-                         "memory (ulimit -l unlimited)",
-                         bytes, what, (unsigned long long)limit.rlim_cur);
+    char hint[HINT];
+    lock_hint(hint, sizeof(hint));
+    return wm_fail_errno(err, call, "register %zu bytes of %s%s", bytes, what, hint);
 }
 
 /* ---- What the card has ---- */
@@ -175,18 +185,19 @@ static int allocate(struct wm_verbs_ep *e, const struct need *need, struct wm_er
 static int open_queues(struct wm_verbs_ep *e, const struct need *need, struct wm_err *err)
 {
     struct ibv_srq_init_attr srq = { .attr = { .max_wr = e->receives, .max_sge = 1 } };
+    char hint[HINT];
 
     e->pd = ibv_alloc_pd(e->port.context);
     if (e->pd == NULL)
         return wm_fail_errno(err, "ibv_alloc_pd", "protection domain on %s", e->port.name);
     e->cq = ibv_create_cq(e->port.context, (int)need->completions, NULL, NULL, 0);
     if (e->cq == NULL)
-        return wm_fail_errno(err, "ibv_create_cq", "completion queue of %llu entries on %s",
-                             (unsigned long long)need->completions, e->port.name);
+        return wm_fail_errno(err, "ibv_create_cq", "completion queue of %llu entries on %s%s",
+                             (unsigned long long)need->completions, e->port.name, lock_hint(hint, sizeof(hint)));
     e->srq = ibv_create_srq(e->pd, &srq);
     if (e->srq == NULL)
-        return wm_fail_errno(err, "ibv_create_srq", "shared receive queue of %u entries on %s", e->receives,
-                             e->port.name);
+        return wm_fail_errno(err, "ibv_create_srq", "shared receive queue of %u entries on %s%s", e->receives,
+                             e->port.name, lock_hint(hint, sizeof(hint)));
     e->mr = ibv_reg_mr(e->pd, e->buffers, need->bytes, IBV_ACCESS_LOCAL_WRITE);
     if (e->mr == NULL)
         return wm_verbs_fail_lock(err, "ibv_reg_mr", need->bytes, "the receive queue");
@@ -234,6 +245,7 @@ static int open_peer(struct wm_verbs_ep *e, int rank, int nth, struct wm_err *er
     struct wm_verbs_peer *p = &e->peer[rank];
     unsigned char *control = e->buffers + eager_bytes(e->receives);
     const unsigned depth = (unsigned)e->conf.tx_depth;
+    char hint[HINT];
 
     p->qp = calloc((size_t)e->conf.qps, sizeof(*p->qp));
     if (p->qp == NULL)
@@ -246,8 +258,9 @@ static int open_peer(struct wm_verbs_ep *e, int rank, int nth, struct wm_err *er
         p->qp[i].room = depth;
         p->qp[i].qp = create_qp(e, depth + WM_VERBS_CONTROL);
         if (p->qp[i].qp == NULL)
-            return wm_fail_errno(err, "ibv_create_qp", "queue pair %d of %d to rank %d, %u entries, on %s", i + 1,
-                                 (int)e->conf.qps, rank, depth + WM_VERBS_CONTROL, e->port.name);
+            return wm_fail_errno(err, "ibv_create_qp", "queue pair %d of %d to rank %d, %u entries, on %s%s", i + 1,
+                                 (int)e->conf.qps, rank, depth + WM_VERBS_CONTROL, e->port.name,
+                                 lock_hint(hint, sizeof(hint)));
         e->name[wm_verbs_name_at(e, p->qp[i].qp->qp_num)] = (struct wm_verbs_name){ p->qp[i].qp->qp_num, rank };
     }
     return WM_OK;

@@ -1,5 +1,6 @@
 /** Which device, port and address the verbs transport uses. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdarg.h>
@@ -110,7 +111,7 @@ static int choose_gid(const struct wm_verbs_want *want, struct wm_verbs_port *p,
 
 /* What was seen, taken or not, for the message. */
 struct seen {
-    char text[240];
+    char text[320];
     size_t used;
 };
 
@@ -232,23 +233,25 @@ struct search {
     int n;
 };
 
-static bool query_port(struct wm_verbs_port *p, unsigned number)
+/* 0 or an errno, which the library returns without setting it. */
+static int query_port(struct wm_verbs_port *p, unsigned number)
 {
     const char *name = ibv_get_device_name(p->context->device);
 
     p->number = (uint8_t)number;
     snprintf(p->name, sizeof(p->name), "%s:%u", name, number);
-    if (ibv_query_port(p->context, p->number, &p->port) != 0)
-        return false;
-    p->fabric = fabric_of(p->context->device, &p->port);
-    return true;
+    int rc = ibv_query_port(p->context, p->number, &p->port);
+    if (rc == 0)
+        p->fabric = fabric_of(p->context->device, &p->port);
+    return rc;
 }
 
 static void look_at_ports(struct search *s, struct wm_verbs_port *p)
 {
     for (unsigned number = 1; number <= p->device.phys_port_cnt; number++) {
-        if (!query_port(p, number)) {
-            see(&s->seen, "%s (%s)", p->name, strerror(errno));
+        int rc = query_port(p, number);
+        if (rc != 0) {
+            see(&s->seen, "%s (ibv_query_port: %s)", p->name, strerror(rc));
             continue;
         }
         see(&s->seen, "%s %s %s", p->name, wm_fabric_names[p->fabric], ibv_port_state_str(p->port.state));
@@ -260,25 +263,30 @@ static void look_at_ports(struct search *s, struct wm_verbs_port *p)
     }
 }
 
-static bool open_device(struct ibv_device *device, struct wm_verbs_port *p)
+/* 0 or an errno. */
+static int open_device(struct ibv_device *device, struct wm_verbs_port *p)
 {
     p->context = ibv_open_device(device);
-    if (p->context != NULL && ibv_query_device(p->context, &p->device) == 0)
-        return true;
-    wm_verbs_port_close(p);
-    return false;
+    if (p->context == NULL)
+        return errno;
+    int rc = ibv_query_device(p->context, &p->device);
+    if (rc != 0)
+        wm_verbs_port_close(p);
+    return rc;
 }
 
 static void look_at_device(struct search *s, struct ibv_device *device)
 {
     const char *name = ibv_get_device_name(device);
     struct wm_verbs_port p = { 0 };
+    int rc;
 
     if (device->transport_type != IBV_TRANSPORT_IB)
         see(&s->seen, "%s (%s)", name,
             device->transport_type == IBV_TRANSPORT_IWARP ? "iWARP: use transport ofi" : "no reliable connections");
-    else if (!open_device(device, &p))
-        see(&s->seen, "%s (cannot be opened: %s)", name, strerror(errno));
+    else if ((rc = open_device(device, &p)) != 0)
+        see(&s->seen, "%s (ibv_open_device: %s: is /dev/infiniband/%s here, and may this user read and write it?)",
+            name, strerror(rc), device->dev_name);
     else
         look_at_ports(s, &p);
     wm_verbs_port_close(&p);
@@ -303,6 +311,32 @@ static const struct candidate *choose(const struct search *s)
     return NULL;
 }
 
+/* The first device that the kernel has, whether libibverbs can drive it or not; "" = none. */
+static void kernels_device(char *name, size_t bytes)
+{
+    DIR *folder = opendir("/sys/class/infiniband");
+
+    name[0] = '\0';
+    for (struct dirent *entry; folder != NULL && name[0] == '\0' && (entry = readdir(folder)) != NULL;)
+        if (entry->d_name[0] != '.')
+            snprintf(name, bytes, "%.63s", entry->d_name);
+    if (folder != NULL)
+        closedir(folder);
+}
+
+static int fail_no_device(struct wm_err *err)
+{
+    char name[64];
+
+    kernels_device(name, sizeof(name));
+    if (name[0] == '\0')
+        return wm_fail(err, WM_EABSENT, "", 0, "no RDMA device here (/sys/class/infiniband)");
+    return wm_fail(err, WM_EABSENT, "ibv_get_device_list", 0,
+                   "the kernel has the RDMA device %s, and libibverbs no driver for it: install ibverbs-providers "
+                   "(rdma-core), with its /etc/libibverbs.d",
+                   name);
+}
+
 static int fail_search(const struct search *s, int devices, struct wm_err *err)
 {
     const struct wm_verbs_want *want = s->want;
@@ -310,7 +344,7 @@ static int fail_search(const struct search *s, int devices, struct wm_err *err)
     size_t used = 0;
 
     if (devices == 0)
-        return wm_fail(err, WM_EABSENT, "", 0, "no RDMA device here (/sys/class/infiniband)");
+        return fail_no_device(err);
     if (want->fabric != WM_FABRIC_UNKNOWN)
         used += (size_t)snprintf(asked, sizeof(asked), " --fabric %s", wm_fabric_names[want->fabric]);
     if (want->nic != NULL)
@@ -335,9 +369,11 @@ static int open_candidate(const struct wm_verbs_want *want, const struct candida
 {
     struct wm_verbs_port p = { 0 };
 
-    if (!open_device(c->device, &p))
+    errno = open_device(c->device, &p);
+    if (errno != 0)
         return wm_fail_errno(err, "ibv_open_device", "open %s", ibv_get_device_name(c->device));
-    if (!query_port(&p, c->port))
+    errno = query_port(&p, c->port);
+    if (errno != 0)
         wm_fail_errno(err, "ibv_query_port", "port %s", p.name);
     else
         choose_gid(want, &p, err);

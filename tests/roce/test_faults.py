@@ -161,3 +161,21 @@ def test_memory_that_may_not_be_locked_names_the_limit_and_the_mend(lab, wiremar
     reason = load_result(output)["cells"][0]["reason"]
     for part in ("transport verbs has to lock ", " and this process may lock 65536", "ulimit -l unlimited"):
         assert part in reason and end.stdout.count(part) == 1, end.output
+
+
+def why_not_usable(lab, wiremark, *words):
+    """What `list` says of transport verbs on node1 when it is started so."""
+    listed = lab.on("node1", "sh", "-c", " ".join([*words, str(wiremark), "list"])).stdout
+    return next(line for line in listed[listed.index("\n  verbs "):].splitlines() if "usable here" in line)
+
+
+def test_a_device_that_may_not_be_opened_names_its_file(lab, wiremark):
+    device = "/dev/infiniband/uverbs0"
+    line = why_not_usable(lab, wiremark, f"trap 'chmod 600 {device}' EXIT; chmod 0 {device};",
+                          "setpriv --bounding-set -dac_override --inh-caps -dac_override")
+    assert f"rxe0 (ibv_open_device: Permission denied: is {device} here, and may this user read and write it?)" in line, line
+
+
+def test_a_device_without_a_driver_in_libibverbs_names_the_package(lab, wiremark):
+    line = why_not_usable(lab, wiremark, "unshare -m sh -c 'mount -t tmpfs none /etc/libibverbs.d; exec \"$@\"' nothing")
+    assert "the kernel has the RDMA device rxe0, and libibverbs no driver for it: install ibverbs-providers" in line, line

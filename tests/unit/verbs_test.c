@@ -44,7 +44,7 @@ static struct ibv_wc next_wc;
 static uint64_t done[256]; /* wr_id of those that end, oldest first */
 static unsigned first_done, wcs;
 static unsigned wrs, signalled;
-static int fail_reg; /* errno */
+static int fail_reg, fail_open, fail_query; /* errno */
 
 static struct card *card_of(const struct ibv_context *context)
 {
@@ -108,6 +108,9 @@ const char *ibv_get_device_name(struct ibv_device *device)
 struct ibv_context *ibv_open_device(struct ibv_device *device)
 {
     struct card *card = (struct card *)(void *)device;
+    errno = fail_open;
+    if (fail_open != 0)
+        return NULL;
     card->context = (struct ibv_context){
         .device = device,
         .ops = { .poll_cq = stand_in_poll, .post_send = stand_in_send, .post_srq_recv = stand_in_give }
@@ -140,7 +143,7 @@ int ibv_query_port(struct ibv_context *context, uint8_t number, struct _compat_i
                                   .active_speed = port->speed,
                                   .link_layer = port->link_layer };
     memcpy(out, &attr, sizeof(attr));
-    return 0;
+    return fail_query; /* errno stays what it was */
 }
 
 /* 0 is link-local, 1 an IPv4 address of RoCE v2, 2 empty. */
@@ -349,6 +352,18 @@ static void test_port(void)
     cards[0].device.transport_type = IBV_TRANSPORT_IWARP;
     refuses(WANT(.nic_port = 0), WM_EABSENT,
             "no RDMA port here is active; there are mlx5_2 (iWARP: use transport ofi)");
+    plug_none();
+    plug(card("mlx5_0", 1, IB(32)));
+    snprintf(cards[0].device.dev_name, sizeof(cards[0].device.dev_name), "uverbs0");
+    fail_open = EACCES;
+    refuses(WANT(.nic_port = 0), WM_EABSENT,
+            "no RDMA port here is active; there are mlx5_0 (ibv_open_device: Permission denied: is "
+            "/dev/infiniband/uverbs0 here, and may this user read and write it?)");
+    fail_open = 0;
+    fail_query = ENODEV;
+    refuses(WANT(.nic_port = 0), WM_EABSENT,
+            "no RDMA port here is active; there are mlx5_0:1 (ibv_query_port: No such device)");
+    fail_query = 0;
 }
 
 static void say_local(struct card *c, const char *folder, const char *name, const char *cpus)
