@@ -91,20 +91,13 @@ def test_both_links_cut_end_the_run_on_both_sides(lab, wiremark, load_result):
     assert not journal_of(output).exists()
 
 
-OVER = {
-    "verbs": ["--transport", "verbs"],
-    "verbs;ofi_rxm": ["--transport", "ofi", "--provider", "verbs;ofi_rxm"],
-    "udp;ofi_rxd": ["--transport", "ofi", "--provider", "udp;ofi_rxd"],
-}
-
-
 @breaks
-@pytest.mark.parametrize("over, victim", [("verbs", 1), ("verbs;ofi_rxm", 1), ("udp;ofi_rxd", 0)])
-def test_a_killed_rank_is_named_and_no_cell_is_lost(lab, wiremark, load_result, over, victim):
+@pytest.mark.parametrize("provider, victim", [("verbs;ofi_rxm", 1), ("udp;ofi_rxd", 0)])
+def test_a_killed_rank_is_named_and_no_cell_is_lost(lab, wiremark, load_result, provider, victim):
     output, node = lab.new_result(), NODES[victim]
     fault = after_a_cell(lab, node, output, "pkill -9 -x wiremark")
-    program = lab.mpirun_start(wiremark, "run", "latency", "--bytes", "8,64K", *OVER[over], "--cell-time", "3s", "--timeout",
-                               "20s", "--output", output, variables=PROVIDERS.get(over))
+    program = lab.mpirun_start(wiremark, "run", "latency", "--bytes", "8,64K", "--transport", "ofi", "--provider", provider,
+                               "--cell-time", "2s", "--timeout", "20s", "--output", output, variables=PROVIDERS[provider])
     assert fault.finish(120).rc == 0, program.stdout() + program.stderr()
     end = program.finish(60, 5)
     assert not end.timed_out and end.rc == 128 + signal.SIGKILL, end.output  # the launcher's own
@@ -173,7 +166,8 @@ def test_a_device_that_may_not_be_opened_names_its_file(lab, wiremark):
     device = "/dev/infiniband/uverbs0"
     line = why_not_usable(lab, wiremark, f"trap 'chmod 600 {device}' EXIT; chmod 0 {device};",
                           "setpriv --bounding-set -dac_override --inh-caps -dac_override")
-    assert f"rxe0 (ibv_open_device: Permission denied: is {device} here, and may this user read and write it?)" in line, line
+    assert "rxe0 (ibv_open_device: " in line, line  # the library tries a second file, so that the errno is that one's
+    assert f": is {device} here, and may this user read and write it?)" in line, line
 
 
 def test_a_device_without_a_driver_in_libibverbs_names_the_package(lab, wiremark):
