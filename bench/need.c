@@ -63,16 +63,13 @@ static int need_of_cell(const struct wm_plan *plan, const struct wm_arm_spec *sp
     return WM_OK;
 }
 
-static int need_of_candidates(const struct wm_plan *plan, const struct wm_arm_spec *spec, const struct wm_cell *cell,
-                              int rank, struct wm_plan_layout *layout, struct wm_err *err)
+static int need_of_trials(const struct wm_plan *plan, const struct wm_arm_spec *spec, const struct wm_cell *cell,
+                          int rank, struct wm_plan_layout *layout, struct wm_err *err)
 {
-    struct wm_arm_spec tried = *spec;
-    int n, rc = WM_OK;
-    const struct wm_algorithm *algo = wm_plan_candidates(spec, &n);
-    for (int i = 0; i < n && rc == WM_OK; i++) {
-        tried.algo = &algo[i];
-        rc = need_of_cell(plan, &tried, cell, rank, layout, err);
-    }
+    struct wm_arm_spec trial[WM_PLAN_TRIALS];
+    int n = wm_plan_trials(plan, spec, cell->bytes, trial), rc = WM_OK;
+    for (int i = 0; i < n && rc == WM_OK; i++)
+        rc = need_of_cell(plan, &trial[i], cell, rank, layout, err);
     return rc;
 }
 
@@ -90,7 +87,7 @@ int wm_plan_need(const struct wm_plan *plan, int rank, struct wm_plan_layout *ou
             layout->used = true; /* on all ranks: registering is collective */
             layout->shared |= sweep->bench->shared;
             if (wm_build_part(spec, rank, NULL) &&
-                need_of_candidates(plan, spec, &sweep->cell[k], rank, layout, err) != WM_OK)
+                need_of_trials(plan, spec, &sweep->cell[k], rank, layout, err) != WM_OK)
                 return err->code;
         }
     }

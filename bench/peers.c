@@ -50,8 +50,7 @@ static int mark_cell(const struct wm_plan *plan, const struct wm_arm_spec *spec,
                      bool *peers, struct wm_err *err)
 {
     struct wm_pair mine;
-    struct wm_arm_spec tried = *spec;
-    int n;
+    struct wm_arm_spec trial[WM_PLAN_TRIALS];
     if (spec->round != NULL) {
         if (wm_build_part(spec, rank, &mine))
             peers[mine.from == rank ? mine.to : mine.from] = true;
@@ -61,11 +60,9 @@ static int mark_cell(const struct wm_plan *plan, const struct wm_arm_spec *spec,
         mark_all(rank, plan->ranks, peers);
         return WM_OK;
     }
-    const struct wm_algorithm *algo = wm_plan_candidates(spec, &n);
-    for (int i = 0; i < n && err->code == WM_OK; i++) {
-        tried.algo = &algo[i];
-        mark_algorithm(plan, &tried, cell, rank, peers, err);
-    }
+    int n = wm_plan_trials(plan, spec, cell->bytes, trial);
+    for (int i = 0; i < n && err->code == WM_OK; i++)
+        mark_algorithm(plan, &trial[i], cell, rank, peers, err);
     return err->code;
 }
 

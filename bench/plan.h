@@ -71,9 +71,6 @@ struct wm_arm_spec {
 extern const struct wm_algorithm wm_algorithm_auto;
 enum { WM_TUNING_SHARE = 10 }; /* of --cell-time each candidate has a tenth */
 
-/** The algorithms among which an arm's is: the row's for auto, the arm's own else. @param n  out: how many */
-const struct wm_algorithm *wm_plan_candidates(const struct wm_arm_spec *spec, int *n);
-
 struct wm_cell {
     bool planned; /* false: this size rounds to 0 or to the size before */
     size_t bytes; /* rounded by the row's rule */
@@ -145,6 +142,23 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
 /** "transport=sim algo=ring": the factors in which the arms differ. */
 const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *text,
                               size_t bytes);
+
+enum { WM_PLAN_TRIALS = 32 };
+
+/**
+ * What an arm is tried as before a cell of this size is measured: with each of the row's algorithms for auto, else,
+ * where
+ * --path pipelined leaves chunk or slots open, with each of the usual ones. @param out  room for WM_PLAN_TRIALS; NULL:
+ * only count. @return how many; 1: there is nothing to choose
+ */
+int wm_plan_trials(const struct wm_plan *plan, const struct wm_arm_spec *spec, size_t bytes, struct wm_arm_spec *out);
+
+/** Sizes of one class have the same chunk and slots: those between two powers of 4. */
+int wm_plan_size_class(size_t bytes);
+
+/** What a trial differs in: "ring", or "chunks of 512K, 4 at once". */
+const char *wm_plan_trial_label(const struct wm_arm_spec *asked, const struct wm_arm_spec *trial, char *text,
+                                size_t bytes);
 
 /** Ranks that take part in an arm, ascending. @param out  room for plan->ranks; @return how many */
 int wm_plan_members(const struct wm_plan *plan, const struct wm_arm_spec *spec, int *out);

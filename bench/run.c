@@ -445,7 +445,7 @@ static int open_keeping(const struct run *run, const struct wm_sweep *sweep, str
     if (keep->arm == NULL || keep->tuning == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "%d arms of %s", sweep->n_arms, sweep->bench->name);
     for (int a = 0; a < sweep->n_arms; a++)
-        if (wm_tuning_open(&keep->tuning[a], &sweep->arm[a], sweep->n_sizes, err) != WM_OK)
+        if (wm_tuning_open(&keep->tuning[a], run->plan, sweep, a, err) != WM_OK)
             return err->code;
     if (run->world->rank != 0 || wm_ratios_open(&keep->ratios, sweep, err) != WM_OK)
         return err->code;

@@ -12,15 +12,19 @@ static void options(FILE *to, enum wm_option_format format)
     wm_options_print(to, &group, 1, format);
 }
 
-/* Among which algorithms auto chooses. */
-static void print_candidates(const struct wm_arm_spec *spec)
+/* Among what is chosen before cells; chunks as at the largest size. */
+static void print_trials(const struct wm_plan *plan, const struct wm_arm_spec *spec, size_t bytes)
 {
-    int n;
-    const struct wm_algorithm *algo = wm_plan_candidates(spec, &n);
-    for (int i = 0; n > 1 && i < n; i++)
-        printf("%s%s", i == 0 ? "  (tries " : i + 1 < n ? ", " : " and ", algo[i].name);
-    if (n > 1)
-        printf(" before each cell)");
+    struct wm_arm_spec trial[WM_PLAN_TRIALS];
+    int n = wm_plan_trials(plan, spec, bytes, trial);
+    if (n > 1 && spec->algo != &wm_algorithm_auto)
+        printf("  (tries %d pairs of chunk and slots for each class of sizes)", n);
+    for (int i = 0; n > 1 && spec->algo == &wm_algorithm_auto && i < n; i++)
+        printf("%s%s%s",
+               i == 0      ? "  (tries "
+               : i + 1 < n ? ", "
+                           : " and ",
+               trial[i].algo->name, i + 1 < n ? "" : " before each cell)");
 }
 
 static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep)
@@ -39,7 +43,7 @@ static void print_sweep(const struct wm_plan *plan, const struct wm_sweep *sweep
         if (cells == 1)
             memcpy(last, first, sizeof(last));
         printf("%-15s %5d  %8s  %8s  %s", sweep->bench->name, cells, first, last, sweep->arm[a].algo->name);
-        print_candidates(&sweep->arm[a]);
+        print_trials(plan, &sweep->arm[a], largest >= 0 ? sweep->cell[largest * sweep->n_arms + a].bytes : 0);
         if (sweep->n_arms > 1)
             printf("  %s", wm_plan_arm_label(plan, sweep, a, label, sizeof(label)));
         if (sweep->arm[a].round_number > 0)

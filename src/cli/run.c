@@ -172,17 +172,20 @@ static const char *cell_name(void *arg, uint32_t number)
 {
     struct session *s = arg;
     static _Thread_local struct wm_result_cell cell;
-    static _Thread_local char text[sizeof(cell.id) + 64];
+    static _Thread_local char text[sizeof(cell.id) + 96];
     const struct wm_sweep *sweep;
-    int size, arm, candidate, n;
+    int size, arm, candidate;
     bool tuning = wm_plan_tuning(number, &number, &candidate);
     if (!wm_plan_cell(&s->plan, number, &sweep, &size, &arm))
         return NULL;
     wm_plan_identity(&s->plan, sweep, size, arm, &cell);
     if (!tuning)
         return cell.id;
-    const struct wm_algorithm *tried = wm_plan_candidates(&sweep->arm[arm], &n);
-    snprintf(text, sizeof(text), "%s, where %s was tried", cell.id, candidate < n ? tried[candidate].name : "?");
+    struct wm_arm_spec trial[WM_PLAN_TRIALS];
+    char label[64] = "?";
+    if (candidate < wm_plan_trials(&s->plan, &sweep->arm[arm], (size_t)cell.bytes, trial))
+        wm_plan_trial_label(&sweep->arm[arm], &trial[candidate], label, sizeof(label));
+    snprintf(text, sizeof(text), "%s, where %s was tried", cell.id, label);
     return text;
 }
 

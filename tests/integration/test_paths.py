@@ -77,10 +77,23 @@ def test_the_comparison_says_what_staging_costs(wiremark, mpirun, load_result, t
     assert 0 < parts["network"] < by_path["staged"]["time_ns"]["median"]
     assert by_path["staged"]["time_ns"]["median"] >= 4e6
     assert "parts_ns" not in by_path["direct"] and "parts_ns" not in by_path["pipelined"]
-    assert by_path["pipelined"]["pipeline"] == {"chunk_bytes": 512 * 1024, "slots": 4}
+    assert by_path["pipelined"]["pipeline"] == {"chunk_bytes": 512 * 1024, "slots": 4}  # nothing to choose at 8 bytes
     comparison = result["comparisons"][0]
     assert comparison["varies"] == ["path"] and comparison["suspected_fallback"] is False
     assert comparison["points"][0][0]["ratio"] > 4
+
+
+def test_chunk_and_slots_are_tried_once_a_class_of_sizes_and_recorded(wiremark, mpirun, load_result, tmp_path):
+    end = run(mpirun, wiremark, 2, "latency", "--path", "pipelined", "--bytes", "4M,5M,64K")
+    assert end.rc == 0, end.output
+    cells = {cell["bytes"]: cell for cell in load_result(tmp_path / "r.json")["cells"]}
+    large = cells[4 << 20]["pipeline"]
+    assert large["chunk_bytes"] in (128 << 10, 512 << 10, 2 << 20) and large["slots"] in (4, 16)
+    assert cells[5 << 20]["pipeline"] == large
+    assert all("chunk=" not in cell["id"] and "slots=" not in cell["id"] for cell in cells.values())
+    end = run(mpirun, wiremark, 2, "latency", "--path", "pipelined", "--bytes", "4M", "--chunk", "1M", "--slots", "2")
+    cell = load_result(tmp_path / "r.json")["cells"][0]
+    assert cell["pipeline"] == {"chunk_bytes": 1 << 20, "slots": 2} and " chunk=1M slots=2" in cell["id"]
 
 
 @pytest.mark.slow

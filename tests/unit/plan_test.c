@@ -440,6 +440,8 @@ static void test_time(void)
         { "allreduce --bytes 64,128 --cell-time 100ms --algo auto", 200 + 2 * 4 * 10 },
         { "allreduce --bytes 64 --cell-time 100ms --algo all,auto", 500 + 4 * 10 },
         { "latency --bytes 8 --cell-time 100ms --algo auto", 100 },
+        { "latency --bytes 8,4M --mem simulated --path pipelined --cell-time 100ms", 200 + 6 * 10 },
+        { "latency --bytes 4M,5M --mem simulated --path pipelined --cell-time 100ms", 200 + 6 * 10 }, /* one class */
         { "alltoall --bytes 1,8 --cell-time 100ms", 100 }, /* 1 is not planned */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -453,16 +455,61 @@ static void test_time(void)
 
 /* ---- candidates ---- */
 
+/* Chunks and slots are tried where they make a difference, and only those that the user left open. */
+static void test_chunks_to_try(void)
+{
+    static const struct {
+        const char *line;
+        size_t bytes;
+        const char *labels[8];
+    } rows[] = {
+        { "latency", 8, { "chunks of 512K, 4 at once" } },
+        { "latency",
+          256 << 10,
+          { "chunks of 512K, 4 at once", "chunks of 128K, 4 at once", "chunks of 128K, 16 at once" } },
+        { "latency",
+          4 << 20,
+          { "chunks of 512K, 4 at once", "chunks of 512K, 16 at once", "chunks of 128K, 4 at once",
+            "chunks of 128K, 16 at once", "chunks of 2M, 4 at once", "chunks of 2M, 16 at once" } },
+        { "bandwidth", 8, { "chunks of 512K, 4 at once", "chunks of 512K, 16 at once" } },
+        { "latency --chunk 1M", 4 << 20, { "chunks of 1M, 4 at once", "chunks of 1M, 16 at once" } },
+        { "latency --slots 2",
+          4 << 20,
+          { "chunks of 512K, 2 at once", "chunks of 128K, 2 at once", "chunks of 2M, 2 at once" } },
+        { "latency --chunk 1M --slots 2", 4 << 20, { "chunks of 1M, 2 at once" } },
+        { "allreduce --algo auto", 4 << 20, { "native", "ring", "recursive-doubling", "rabenseifner" } },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct made m;
+        struct wm_arm_spec trial[WM_PLAN_TRIALS];
+        char line[128], label[64];
+        snprintf(line, sizeof(line), "%s --mem simulated --path pipelined", rows[i].line);
+        CHECK(make(&m, 2, 1, line) == WM_OK);
+        const struct wm_arm_spec *asked = &m.plan.sweep[0].arm[0];
+        int n = wm_plan_trials(&m.plan, asked, rows[i].bytes, trial), k = 0;
+        CHECK_INT(wm_plan_trials(&m.plan, asked, rows[i].bytes, NULL), n);
+        for (; k < n && rows[i].labels[k] != NULL; k++)
+            CHECK_TEXT(wm_plan_trial_label(asked, &trial[k], label, sizeof(label)), rows[i].labels[k]);
+        if (!CHECK(k == n && rows[i].labels[k] == NULL))
+            printf("  %d trials in: %s at %zu bytes\n", n, line, rows[i].bytes);
+        drop(&m);
+    }
+    CHECK_INT(wm_plan_size_class(0), 0);
+    CHECK(wm_plan_size_class(256 << 10) == wm_plan_size_class((1 << 20) - 1));
+    CHECK(wm_plan_size_class(256 << 10) != wm_plan_size_class(1 << 20));
+}
+
 static void test_candidates(void)
 {
     struct made m;
-    int n, candidate;
+    struct wm_arm_spec trial[WM_PLAN_TRIALS];
+    int candidate;
     uint32_t cell;
     CHECK(make(&m, 2, 1, "allreduce --bytes 8 --algo ring,auto") == WM_OK);
-    CHECK_TEXT(wm_plan_candidates(&m.plan.sweep[0].arm[0], &n)->name, "ring");
-    CHECK_INT(n, 1);
-    CHECK_TEXT(wm_plan_candidates(&m.plan.sweep[0].arm[1], &n)->name, "native");
-    CHECK_INT(n, 4);
+    CHECK_INT(wm_plan_trials(&m.plan, &m.plan.sweep[0].arm[0], 8, trial), 1);
+    CHECK_TEXT(trial[0].algo->name, "ring");
+    CHECK_INT(wm_plan_trials(&m.plan, &m.plan.sweep[0].arm[1], 8, trial), 4);
+    CHECK_TEXT(trial[0].algo->name, "native");
     CHECK(!wm_plan_tuning(17, &cell, &candidate));
     CHECK_INT(cell, 17);
     CHECK(!wm_plan_tuning(UINT32_MAX, &cell, &candidate));
@@ -481,6 +528,7 @@ int main(void)
     test_buffers_are_shared();
     test_auto_needs_the_largest();
     test_time();
+    test_chunks_to_try();
     test_candidates();
     test_counts();
     test_refusals();
