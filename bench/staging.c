@@ -57,8 +57,10 @@ struct wm_suspicion wm_staging_suspect(const struct wm_parts *parts, bool overla
     const double slowest = fmax(fmax(in, out), parts->network_ns);
     const double expected = (overlaps ? slowest : in + parts->network_ns + out) / parts->network_ns;
     const bool is_judged = isfinite(expected) && expected >= least && isfinite(seen->ci95_low);
-    const bool same = is_judged && seen->ci95_low <= 1 && seen->ci95_high < (1 + expected) / 2;
-    return (struct wm_suspicion){ .expected = is_judged ? expected : NAN, .suspected = same };
+    return (struct wm_suspicion){
+        .expected = is_judged ? expected : NAN,
+        .suspected = is_judged && seen->ci95_high < sqrt(expected),
+    };
 }
 
 static bool is_measured(const struct wm_arm *arms, int a)

@@ -11,13 +11,13 @@
 /* What one size says of "direct is staged in secret". */
 struct wm_suspicion {
     double expected; /* time(staged) / time(direct) by the parts of staged, if direct has no copies; NaN = not known */
-    bool suspected;  /* direct takes as long as staged */
+    bool suspected;  /* direct is too slow for one without copies */
 };
 
 /**
  * Pure. Copies that come on top of the network make staged slower by their share; where messages overlap, only by what
- * the slowest part exceeds the network. Where that makes less than 1.2, nothing is judged. Suspected: the interval of
- * what is seen holds 1 and ends below the middle between 1 and what is expected.
+ * the slowest part exceeds the network. Where that makes less than 1.2, nothing is judged. Suspected: what is seen is
+ * beyond doubt nearer to 1 than to what is expected, as ratios go (a library that stages in secret may do it better).
  * @param seen      time(staged) / time(direct) with its interval
  * @param overlaps  several messages are on their way at once
  */

@@ -223,7 +223,8 @@ int wm_tune(struct wm_tuning *t, const struct wm_comparison *of, struct wm_arm *
         else
             take_choice(t, 0);
     }
-    arm->spec = &t->chosen;
+    if (arm->status == WM_ARM_LIVE) /* no candidate broke its endpoint */
+        arm->spec = &t->chosen;
     return err->code;
 }
 

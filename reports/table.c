@@ -642,7 +642,7 @@ static void put_staging(FILE *to, const struct wm_result_staging *s)
     }
     if (wm_result_suspected(s))
         fprintf(to,
-                "! direct takes as long as staged at %d of %d sizes at which the copies of staged alone should show: "
+                "! direct is hardly faster than staged at %d of %d sizes at which copies alone would show: "
                 "suspect that direct is staged in secret\n",
                 s->suspected_sizes, s->judged_sizes);
 }

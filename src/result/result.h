@@ -119,7 +119,7 @@ struct wm_result_staging {
     struct wm_ratio_point staged, pipelined; /* their time over direct's */
     struct wm_ratio_point gain;              /* staged's time over pipelined's */
     int judged_sizes;                        /* at which the copies alone should make staged slower than direct */
-    int suspected_sizes;                     /* of these, where direct takes as long as staged */
+    int suspected_sizes;                     /* of these, where direct is too slow for one without copies */
 };
 /** Is direct staged in secret: at most of the sizes at which it should be seen, and there is one. */
 bool wm_result_suspected(const struct wm_result_staging *s);

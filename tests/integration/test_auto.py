@@ -111,7 +111,7 @@ def test_a_candidate_that_breaks_the_transport_is_named_and_costs_its_cells_alon
     assert first["status"] == "timeout" and second["status"] == "not_run"
     for cell in (first, second):
         assert cell["transport"] == "sim" and "algo_chosen" not in cell
-        assert cell["reason"].startswith("ring, tried for auto: rank 1: the deadline passed while"), cell["reason"]
+        assert cell["reason"].startswith("ring, tried before the cell: rank 1: the deadline passed while"), cell["reason"]
     assert [cell["status"] for cell in result["cells"] if cell["transport"] == "mpi"] == ["measured"] * 2
     assert [choice["transport"] for choice in result["choices"]] == ["mpi"]
 
