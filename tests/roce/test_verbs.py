@@ -50,6 +50,16 @@ def test_a_rank_count_that_is_no_power_of_two(measure):
     proven_by_rxe(verified(result, 4))
 
 
+def test_device_memory_takes_every_path(measure):
+    """The card is handed the memory of the simulated device, or the host's on a detour."""
+    _, result = measure("latency", "allreduce", "--algo", "allreduce:ring", "--mem", "simulated", "--path",
+                        "direct,staged,pipelined", "--chunk", "4K", "--slots", "2", "--bytes", "8,9000")
+    cells = verified(result, 12)
+    assert {cell["path"] for cell in cells} == {"direct", "staged", "pipelined"}
+    assert all(cell["simulated"] and cell["mem"] == "simulated" for cell in cells)
+    proven_by_rxe(cells)
+
+
 def test_the_target_of_puts_sleeps_while_the_card_is_written_to(lab, wiremark):
     """Its processor is the card's here."""
     watch = "until pid=$(pgrep -x wiremark); do sleep 0.1; done; while cat /proc/$pid/syscall 2>/dev/null; do sleep 0.1; done"
