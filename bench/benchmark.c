@@ -42,6 +42,14 @@ size_t wm_benchmark_bytes(const struct wm_benchmark *b, size_t bytes, enum wm_dt
     return bytes - bytes % unit;
 }
 
+int wm_benchmark_algorithms(const struct wm_benchmark *b)
+{
+    int n = 0;
+    while (b->algorithms[n].name != NULL)
+        n++;
+    return n;
+}
+
 const struct wm_algorithm *wm_benchmark_algorithm(const struct wm_benchmark *b, const char *name)
 {
     const struct wm_algorithm *a = b->algorithms;

@@ -94,6 +94,9 @@ struct wm_benchmark {
 /** bytes as the row's rule rounds them for this type and rank count; 0 = no such cell. */
 size_t wm_benchmark_bytes(const struct wm_benchmark *b, size_t bytes, enum wm_dtype type, int ranks);
 
+/** How many algorithms it has. */
+int wm_benchmark_algorithms(const struct wm_benchmark *b);
+
 /** The algorithm of that name, or NULL. */
 const struct wm_algorithm *wm_benchmark_algorithm(const struct wm_benchmark *b, const char *name);
 

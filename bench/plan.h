@@ -143,7 +143,7 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
 const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *text,
                               size_t bytes);
 
-enum { WM_PLAN_TRIALS = 32 };
+enum { WM_PLAN_TRIALS = 32, WM_USUAL_CHUNK_BYTES = 512 << 10, WM_USUAL_SLOTS = 4 };
 
 /**
  * What an arm is tried as before a cell of this size is measured: with each of the row's algorithms for auto, else,

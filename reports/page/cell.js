@@ -1,10 +1,9 @@
 // One cell with all that is known of it.
 import { histogram } from "./histogram.js";
 import { byId, el, table } from "./dom.js";
-import { bytes, count, interval, ns, percent, perSecond, rate } from "./format.js";
+import { bytes, count, interval, ns, percent, perSecond, rate, statusName } from "./format.js";
 import { curveKey, labelOf, resultName } from "./model.js";
 import { cellLink, leaveCell } from "./route.js";
-import { statusName } from "./verdict.js";
 
 const digits = 5;
 const time = (v) => ns(v, digits);

@@ -1,9 +1,8 @@
 // All cells, searched, sorted and filtered; only the rows in sight exist.
 import { byId, el, select } from "./dom.js";
-import { interval, ns, percent, plural, rate, shortBytes } from "./format.js";
+import { interval, ns, percent, plural, rate, shortBytes, statusName } from "./format.js";
 import { bandwidth, labelOf, resultName } from "./model.js";
 import { cellLink } from "./route.js";
-import { statusName } from "./verdict.js";
 
 const rowHeight = 34, spare = 10;
 

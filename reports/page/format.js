@@ -66,3 +66,7 @@ export function interval(low, high, format = ns) {
     const unit = b.slice((b + " ").indexOf(" "));
     return unit !== "" && a.endsWith(unit) ? `${a.slice(0, -unit.length)} – ${b}` : `${a} – ${b}`;
 }
+
+const statusNames = { measured: "measured", failed: "failed", timeout: "timed out", skipped: "skipped", not_run: "not run" };
+
+export const statusName = (status) => statusNames[status] ?? status;

@@ -1,12 +1,9 @@
 // What the run came to: complete or not, what is missing and why, what is not to be believed.
 import { filterCells } from "./cells.js";
 import { byId, el, table } from "./dom.js";
-import { count, plural } from "./format.js";
+import { count, plural, statusName } from "./format.js";
 
 const statuses = ["measured", "failed", "timeout", "skipped", "not_run"];
-const statusNames = { measured: "measured", failed: "failed", timeout: "timed out", skipped: "skipped", not_run: "not run" };
-
-export const statusName = (status) => statusNames[status] ?? status;
 
 // [name, severity, what it means]
 const doubts = [

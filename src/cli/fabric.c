@@ -164,6 +164,25 @@ void wm_cli_unchoose(struct wm_cli_options *o)
     o->n_transports = 0;
 }
 
+/* Options of a transport that is not measured would change nothing. */
+static int refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err)
+{
+    for (int i = 0; wm_transports[i].name != NULL; i++) {
+        const struct wm_transport *t = wm_transports[i].transport;
+        bool used = false;
+        for (int k = 0; k < o->n_transports; k++)
+            used |= o->transport[k].transport == t;
+        if (t == NULL || t->options == NULL || used)
+            continue;
+        struct wm_option_group group = wm_cli_group_of(o, t);
+        for (int r = 0; t->options[r].name != NULL; r++)
+            if (group.given >> r & 1)
+                return wm_fail(err, WM_EUSAGE, "", 0, "--%s has no effect without --transport %s", t->options[r].name,
+                               t->name);
+    }
+    return WM_OK;
+}
+
 int wm_cli_choose(struct wm_cli_options *o, bool here, struct wm_err *err)
 {
     bool by_fabric = o->conf.fabrics.n > 0 && !given(o, "transport");
@@ -172,7 +191,7 @@ int wm_cli_choose(struct wm_cli_options *o, bool here, struct wm_err *err)
         add_first(o, wm_fabric_of_word(o->conf.fabrics.value[i]), here, err);
     for (int i = 0; !by_fabric && i < o->conf.transports.n && err->code == WM_OK; i++)
         add_named(o, o->conf.transports.value[i], err);
-    if (err->code == WM_OK && wm_cli_refuse_idle_options(o, err) == WM_OK)
+    if (err->code == WM_OK && refuse_idle_options(o, err) == WM_OK)
         wm_cli_check_nics(o, err);
     return err->code;
 }

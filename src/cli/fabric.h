@@ -9,9 +9,6 @@
 /** The options of a transport as the user filled them. */
 struct wm_option_group wm_cli_group_of(const struct wm_cli_options *o, const struct wm_transport *t);
 
-/** Options of a transport that is not measured would change nothing: WM_EUSAGE. */
-int wm_cli_refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err);
-
 /**
  * Fills o->transport: the transports named, each with the fabrics named; for a fabric alone the first of its transports
  * that is built in and, when here is set, whose probe succeeds on this machine.

@@ -56,24 +56,6 @@ static int lay_out_all(struct wm_cli_options *o, bool with_plan, struct wm_err *
     return lay_out_transports(o, err) == WM_OK ? lay_out_memory(o, err) : (int)err->code;
 }
 
-int wm_cli_refuse_idle_options(const struct wm_cli_options *o, struct wm_err *err)
-{
-    for (int i = 0; wm_transports[i].name != NULL; i++) {
-        const struct wm_transport *t = wm_transports[i].transport;
-        bool used = false;
-        for (int k = 0; k < o->n_transports; k++)
-            used |= o->transport[k].transport == t;
-        if (t == NULL || t->options == NULL || used)
-            continue;
-        struct wm_option_group group = wm_cli_group_of(o, t);
-        for (int r = 0; t->options[r].name != NULL; r++)
-            if (group.given >> r & 1)
-                return wm_fail(err, WM_EUSAGE, "", 0, "--%s has no effect without --transport %s", t->options[r].name,
-                               t->name);
-    }
-    return WM_OK;
-}
-
 int wm_cli_options_parse(struct wm_cli_options *o, bool with_plan, int argc, char **argv, struct wm_err *err)
 {
     *o = (struct wm_cli_options){ 0 };

@@ -70,6 +70,7 @@ int wm_attach(const struct wm_transport *t, struct wm_ep *ep, const struct wm_bu
 
     for (int a = 0; a < WM_AREAS && rc == WM_OK; a++) {
         attached.buf[a] = buf[a];
+        attached.device |= buf[a] != NULL && wm_mem_is_device(buf[a]->mem);
         rc = check_memory(t, ep, buf[a], err);
     }
     rc = wm_world_agree(ep->world, WM_SPIN, err);

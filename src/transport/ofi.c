@@ -1,5 +1,5 @@
 /** libfabric as a transport: EFA and every other provider with reliable datagram endpoints. */
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 static const char *const put_names[] = { "auto", "delivery", "flush", NULL };
 

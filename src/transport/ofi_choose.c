@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/core/text.h"
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 #define NAMES 64
 

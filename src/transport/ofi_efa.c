@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 /* The options are of an enum: only the version of the headers tells whether they have them. */
 #define WITH_EMULATED FI_VERSION_GE(FI_VERSION(FI_MAJOR_VERSION, FI_MINOR_VERSION), FI_VERSION(1, 18))

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 int wm_ofi_fail(struct wm_err *err, enum wm_code code, const char *call, ssize_t rc, const char *format, ...)
 {

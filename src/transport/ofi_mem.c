@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 /* What key() tells the peers. */
 struct key {

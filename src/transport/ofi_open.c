@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 /* What every rank tells the others. */
 struct address {

@@ -1,5 +1,5 @@
 /** Hot path of transport ofi: numbered messages, posts that wait for room, completions that find their slot. */
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
@@ -140,7 +140,8 @@ static int ofi_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *m
     struct wm_ofi_slot *s = begin(e, slot, WM_OFI_SEND, msg);
 
     s->tag = e->tag_of_mine | (e->sent[msg->peer]++ & e->number_mask);
-    if (msg->bytes <= e->inject_bytes && fi_tinject(e->fid, msg->ptr, msg->bytes, e->address[msg->peer], s->tag) == 0) {
+    if (msg->bytes <= e->inject_bytes && !msg->device &&
+        fi_tinject(e->fid, msg->ptr, msg->bytes, e->address[msg->peer], s->tag) == 0) {
         s->open = false;
         return WM_OK;
     }

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "src/topo/fabric.h"
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 /* Best first, where the user names none: cards with transports of their own, then the kernel's, then one host only. */
 static const char *const order[] = {

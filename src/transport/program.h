@@ -9,6 +9,7 @@ struct wm_attached {
     const struct wm_buf *buf[WM_AREAS]; /* NULL = area not there */
     struct wm_region *region[WM_AREAS];
     struct wm_region **remote[WM_AREAS]; /* by rank of the endpoint's world; NULL unless shared */
+    bool device;                         /* device memory is among what the transport is handed */
 };
 
 /**

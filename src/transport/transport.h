@@ -27,6 +27,7 @@ struct wm_msg {
     size_t bytes;
     const struct wm_region *local, *remote; /* remote: put and get only; NULL where the transport has no reg */
     size_t local_at, remote_at;             /* byte offsets in the regions */
+    bool device;                            /* memory of a device may be at either end: alike on both */
     uint64_t native;                        /* the transport's own, set by bind: an MPI_Datatype, a tag ... */
     int native_count;
 };

@@ -156,10 +156,6 @@ static int check_message(const struct wm_verbs_ep *e, const struct wm_msg *msg, 
         return wm_fail(err, WM_EBUG, "", 0, "rank %d is not connected to rank %d", e->ep.world->rank, msg->peer);
     if (msg->bytes > 0 && (msg->local == NULL || msg->local->mr == NULL))
         return wm_fail(err, WM_EBUG, "", 0, "%zu bytes with rank %d are not registered", msg->bytes, msg->peer);
-    if (msg->bytes > 0 && msg->bytes <= WM_VERBS_EAGER_BYTES && msg->remote == NULL && !msg->local->cpu)
-        return wm_fail(err, WM_EUNSUP, "", 0,
-                       "transport verbs sends messages of at most %d bytes through host memory, which this is not",
-                       WM_VERBS_EAGER_BYTES);
     if (msg->remote != NULL &&
         (msg->remote_at > msg->remote->bytes || msg->bytes > msg->remote->bytes - msg->remote_at))
         return wm_fail(err, WM_EBUG, "", 0, "bytes %zu to %zu of the window of rank %d, which has %llu", msg->remote_at,

@@ -8,9 +8,10 @@
 
 /*
  * A message of at most WM_VERBS_EAGER_BYTES is a SEND into a buffer of the peer's receive queue, for which the sender
- * holds a credit. A larger one waits until the receiver has told the address of the posted receive (an advert), and is
- * a WRITE with immediate to it: no copy. Both ranks know the size, so that both take the same way, and each way keeps
- * its order. What an immediate carries says who is meant; nothing polls data.
+ * holds a credit. A larger one, and any from or into a device's memory, waits until the receiver has told the address
+ * of the posted receive (an advert), and is a WRITE with immediate to it: no copy. Both ranks know the size, so that
+ * both take the same way, and each way keeps its order. What an immediate carries says who is meant; nothing polls
+ * data.
  */
 enum {
     WM_VERBS_EAGER_BYTES = 4096,

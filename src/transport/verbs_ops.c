@@ -401,9 +401,10 @@ static struct wm_verbs_slot *begin(struct wm_verbs_ep *e, unsigned slot, const s
     return s;
 }
 
+/* What comes into the receive queue's buffers is copied from there by the CPU, which cannot reach a device's memory. */
 static bool is_eager(const struct wm_msg *msg)
 {
-    return msg->bytes <= WM_VERBS_EAGER_BYTES;
+    return msg->bytes == 0 || (msg->bytes <= WM_VERBS_EAGER_BYTES && !msg->device);
 }
 
 static int verbs_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)

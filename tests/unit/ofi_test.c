@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/transport/ofi.h"
+#include "src/transport/ofi_ep.h"
 
 struct offer {
     const char *provider, *domain, *driver, *link_layer;

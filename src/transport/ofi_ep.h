@@ -4,8 +4,8 @@
  * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_efa.c tells what
  * an EFA endpoint does, ofi_fail.c what went wrong.
  */
-#ifndef WM_TRANSPORT_OFI_H
-#define WM_TRANSPORT_OFI_H
+#ifndef WM_OFI_EP_H
+#define WM_OFI_EP_H
 
 #include <rdma/fabric.h>
 #include <rdma/fi_domain.h>
