@@ -1,6 +1,6 @@
 /**
- * IEEE 754 binary16 and bfloat16 as bits. No branches, so that loops over them vectorise; to the nearest, ties to
- * even; a NaN stays a (quiet) NaN.
+ * IEEE 754 binary16 and bfloat16 as bits, on the host and in a device's kernels. No branches, so that loops over them
+ * vectorise; to the nearest, ties to even; a NaN stays a (quiet) NaN.
  */
 #ifndef WM_MEM_HALF_H
 #define WM_MEM_HALF_H
@@ -10,16 +10,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "src/core/dtype.h"
+#include "src/mem/pattern.h"
 
-static inline uint32_t wm_bits_of_float(float x)
+WM_BOTH static inline uint32_t wm_bits_of_float(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, sizeof(bits));
     return bits;
 }
 
-static inline float wm_float_of_bits(uint32_t bits)
+WM_BOTH static inline float wm_float_of_bits(uint32_t bits)
 {
     float x;
     memcpy(&x, &bits, sizeof(x));
@@ -27,14 +27,14 @@ static inline float wm_float_of_bits(uint32_t bits)
 }
 
 /* a where `which`, else b; by a mask, since compilers make a branch of ?: and then leave the loop as it is. */
-static inline uint32_t wm_either(int which, uint32_t a, uint32_t b)
+WM_BOTH static inline uint32_t wm_either(int which, uint32_t a, uint32_t b)
 {
     uint32_t mask = 0u - (uint32_t)which;
     return (a & mask) | (b & ~mask);
 }
 
 /* The exponent is moved by a multiplication, which also normalises subnormal numbers: 112 = 127 - 15. */
-static inline float wm_float_of_half(uint16_t h)
+WM_BOTH static inline float wm_float_of_half(uint16_t h)
 {
     uint32_t bits = wm_bits_of_float(wm_float_of_bits((h & 0x7fffu) << 13) * 0x1p112f);
     uint32_t special = (h & 0x7c00u) == 0x7c00u ? 0x7f800000u : 0; /* infinity or NaN */
@@ -44,7 +44,7 @@ static inline float wm_float_of_half(uint16_t h)
 
 /* Adding a number whose last place is the half's last place lets the addition itself round, subnormal numbers
  * included (after Giesen). The integer behind the sum is then the half. */
-static inline uint16_t wm_half_of_float(float x)
+WM_BOTH static inline uint16_t wm_half_of_float(float x)
 {
     uint32_t bits = wm_bits_of_float(x), size = bits & 0x7fffffffu;
     uint32_t tiny = wm_bits_of_float(wm_float_of_bits(size) + 0.5f) - 0x3f000000u;
@@ -57,18 +57,18 @@ static inline uint16_t wm_half_of_float(float x)
 }
 
 /* The same for 0 and for what is a normal half already, without rounding. */
-static inline uint16_t wm_half_of_small(float x)
+WM_BOTH static inline uint16_t wm_half_of_small(float x)
 {
     uint32_t bits = wm_bits_of_float(x * 0x1p-112f);
     return (uint16_t)((bits >> 13 & 0x7fffu) | (bits >> 16 & 0x8000u));
 }
 
-static inline float wm_float_of_bfloat16(uint16_t b)
+WM_BOTH static inline float wm_float_of_bfloat16(uint16_t b)
 {
     return wm_float_of_bits((uint32_t)b << 16);
 }
 
-static inline uint16_t wm_bfloat16_of_float(float x)
+WM_BOTH static inline uint16_t wm_bfloat16_of_float(float x)
 {
     uint32_t bits = wm_bits_of_float(x);
     uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;

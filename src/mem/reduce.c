@@ -1,7 +1,7 @@
 #include <stdint.h>
 
 #include "src/core/compiler.h"
-#include "src/mem/half.h"
+#include "src/mem/element.h"
 #include "src/mem/mem.h"
 
 /* Elements anywhere in memory, of whatever type they were stored as. */
@@ -61,17 +61,6 @@ static WM_CLONES void reduce_int64(any_int64 *restrict x, const any_int64 *restr
         EACH((int64_t)y[i] > (int64_t)x[i] ? y[i] : x[i]);
 }
 
-/* A NaN in y replaces x, a NaN in x compares false and stays: the difference from fmin() is meant. */
-static inline float lower(float x, float y)
-{
-    return ((y < x) | (y != y)) ? y : x;
-}
-
-static inline float higher(float x, float y)
-{
-    return ((y > x) | (y != y)) ? y : x;
-}
-
 static WM_CLONES void reduce_float(any_float *restrict x, const any_float *restrict y, size_t n, enum wm_redop op)
 {
     if (op == WM_SUM)
@@ -79,9 +68,9 @@ static WM_CLONES void reduce_float(any_float *restrict x, const any_float *restr
     else if (op == WM_PROD)
         EACH(x[i] * y[i]);
     else if (op == WM_MIN)
-        EACH(lower(x[i], y[i]));
+        EACH(wm_lower(x[i], y[i]));
     else
-        EACH(higher(x[i], y[i]));
+        EACH(wm_higher(x[i], y[i]));
 }
 
 static WM_CLONES void reduce_double(any_double *restrict x, const any_double *restrict y, size_t n, enum wm_redop op)
@@ -117,9 +106,9 @@ static WM_CLONES void reduce_half(any_bits16 *restrict x, const any_bits16 *rest
     else if (op == WM_PROD)
         EACH(HALF(multiply));
     else if (op == WM_MIN)
-        EACH(HALF(lower));
+        EACH(HALF(wm_lower));
     else
-        EACH(HALF(higher));
+        EACH(HALF(wm_higher));
 }
 
 void wm_reduce_half_portable(void *to, const void *from, size_t count, enum wm_redop op)
@@ -134,9 +123,9 @@ static WM_CLONES void reduce_bfloat16(any_bits16 *restrict x, const any_bits16 *
     else if (op == WM_PROD)
         EACH(BFLOAT16(multiply));
     else if (op == WM_MIN)
-        EACH(BFLOAT16(lower));
+        EACH(BFLOAT16(wm_lower));
     else
-        EACH(BFLOAT16(higher));
+        EACH(BFLOAT16(wm_higher));
 }
 
 void wm_reduce_host(void *to, const void *from, size_t count, enum wm_dtype type, enum wm_redop op)
