@@ -27,7 +27,7 @@ export OMPI_CC := $(CC)
 export MPICH_CC := $(CC)
 export I_MPI_CC := $(CC)
 endif
-export MPICC $(filter WITH_%,$(.VARIABLES))
+export MPICC $(filter WITH_% CUDA_HOME,$(.VARIABLES))
 
 # ---- what the compiler is told
 
@@ -37,6 +37,9 @@ SANITIZER := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -
 COMPILE = $(MPICC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD) $(WARNINGS) $(SANITIZER) $(COMPONENT_CFLAGS) $(CPPFLAGS) \
           $(CFLAGS)
 LINK    = $(MPICC) $(SANITIZER) $(CFLAGS) $(LDFLAGS)
+# Kernels only, so that no host compiler's code gets in; one operation rounds once (no fused ones).
+NVCOMPILE = $(NVCC) -fatbin -std=c++17 -O3 -fmad=false -I. -Xfatbin -compress-all -allow-unsupported-compiler \
+            $(if $(filter no,$(WERROR)),,-Werror all-warnings) -Xcompiler -Wall,-Wextra $(NVCC_ARCHS) $(NVCCFLAGS)
 # Programs load only what they use: libfabric's providers, for one, handle signals before main. The last two are empty
 # since glibc 2.34, and needed before.
 LIBS    = -Wl,--as-needed $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
@@ -81,15 +84,21 @@ UNIT    := $(filter-out $(addprefix $(BUILD)/,$(absent)),$(UNIT))
 # The page of `report`, bundled.
 PAGE    := $(BUILD)/generated/page_template
 OBJECTS += $(if $(filter -DHAVE_REPORT,$(COMPONENT_CFLAGS)),$(PAGE).o)
+# Where there is nvcc: the kernels, as bytes in an object, and a look whether the driver's prototypes are the toolkit's.
+ifneq ($(NVCC),)
+OBJECTS += $(BUILD)/src/mem/cuda_kernels_code.o
+AGREES  := $(BUILD)/tests/unit/cuda_agrees.fatbin
+-include $(BUILD)/src/mem/cuda_kernels.d $(AGREES:.fatbin=.d)
+endif
 
 $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)
 
 all: $(BINARY) $(PAGES)
-tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD)
+tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD) $(AGREES)
 
 $(BUILD)/flags: FORCE
-	$(call keep,$(COMPILE)\n$(LINK) $(LIBS)\n$(COMPILER))
+	$(call keep,$(COMPILE)\n$(LINK) $(LIBS)\n$(COMPILER)\n$(NVCOMPILE))
 
 $(BUILD)/objects: FORCE
 	$(call keep,$(OBJECTS))
@@ -109,6 +118,16 @@ $(PAGE).c: $(wildcard reports/page/*) | $(BUILD)/generated/version.h
 	$(call say,BUNDLE,reports/page)node reports/page/build.mjs build-npm/node_modules $@
 
 $(PAGE).o: $(PAGE).c reports/page.h $(BUILD)/flags
+	$(call say,CC,$<)$(COMPILE) -c $< -o $@
+
+$(BUILD)/%.fatbin: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)$(NVCOMPILE) -MMD -MP -MF $(@:.fatbin=.d) $< -o $@
+
+$(BUILD)/src/mem/cuda_kernels_code.c: $(BUILD)/src/mem/cuda_kernels.fatbin
+	$(call say,GEN,$@)(echo '_Alignas(64) const unsigned char wm_cuda_code[] = {'; od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};') >$@
+
+$(BUILD)/src/mem/cuda_kernels_code.o: $(BUILD)/src/mem/cuda_kernels_code.c
 	$(call say,CC,$<)$(COMPILE) -c $< -o $@
 
 $(LIBRARY): $(OBJECTS) $(BUILD)/objects
@@ -242,4 +261,5 @@ help:
 #: CC=clang           the compiler behind the wrapper
 #: BUILD=build        where everything built goes; several may stand side by side
 #: SANITIZE=address,undefined    an instrumented build in build-sanitize; with check, its unit tests and a smoke run
+#: CUDA_HOME=DIR      the CUDA toolkit, where nvcc is neither in PATH nor in /usr/local/cuda; WITH_CUDA=no for none
 #: CFLAGS='-O2 -g' CPPFLAGS LDFLAGS    added to ours; WERROR=no for packagers; V=1 shows the commands

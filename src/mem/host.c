@@ -32,18 +32,18 @@ static void host_free(struct wm_buf *buf)
     memset(buf, 0, sizeof(*buf));
 }
 
-static int check_bounds(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_err *err)
+int wm_buf_holds(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_err *err)
 {
     if (offset <= buf->bytes && count <= (buf->bytes - offset) / wm_dtype_bytes(type))
         return WM_OK;
-    return wm_fail(err, WM_EBUG, "", 0, "%zu elements of %s from byte %zu lie outside a host buffer of %zu bytes",
-                   count, wm_dtype_names[type], offset, buf->bytes);
+    return wm_fail(err, WM_EBUG, "", 0, "%zu elements of %s from byte %zu lie outside a %s buffer of %zu bytes", count,
+                   wm_dtype_names[type], offset, buf->mem->name, buf->bytes);
 }
 
 static int host_fill(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_pattern p,
                      uint64_t first, struct wm_err *err)
 {
-    if (check_bounds(buf, offset, count, type, err) != WM_OK)
+    if (wm_buf_holds(buf, offset, count, type, err) != WM_OK)
         return (int)err->code;
     wm_pattern_fill((char *)buf->ptr + offset, count, type, p, first);
     return WM_OK;
@@ -52,7 +52,7 @@ static int host_fill(const struct wm_buf *buf, size_t offset, size_t count, enum
 static int host_check(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_pattern p,
                       uint64_t first, struct wm_wrong *wrong, struct wm_err *err)
 {
-    if (check_bounds(buf, offset, count, type, err) != WM_OK)
+    if (wm_buf_holds(buf, offset, count, type, err) != WM_OK)
         return (int)err->code;
     wm_pattern_check((const char *)buf->ptr + offset, count, type, p, first, 0, wrong);
     return WM_OK;

@@ -1,5 +1,5 @@
 /**
- * Memory kinds: a const table each. `host` today; pinned, device, managed and a simulated device are rows like it.
+ * Memory kinds: a const table each. host; pinned, device and managed by CUDA; and a simulated device, for tests.
  */
 #ifndef WM_MEM_H
 #define WM_MEM_H
@@ -54,6 +54,9 @@ struct wm_mem {
     int (*reduce)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,
                   enum wm_redop op);
     int (*test)(struct wm_copier *c, unsigned slot); /* WM_OK, WM_EAGAIN or an error */
+    /* The story of the first copy, reduction or test that failed, as wm_fail() does; nothing where none did. NULL: they
+     * cannot fail. */
+    void (*why)(const struct wm_copier *c, struct wm_err *err);
 };
 
 struct wm_mem_row { /* the registry keeps a row for what was not built in */
@@ -62,6 +65,7 @@ struct wm_mem_row { /* the registry keeps a row for what was not built in */
 };
 extern const struct wm_mem_row wm_mems[]; /* ended by name == NULL */
 extern const struct wm_mem wm_mem_host, wm_mem_simulated;
+extern const struct wm_mem wm_mem_pinned, wm_mem_device, wm_mem_managed; /* cuda.h; in the registry where built in */
 
 /**
  * Host memory against a pattern, element by element: the check behind wm_mem_host.check, for others to use.
@@ -76,6 +80,9 @@ static inline bool wm_mem_is_device(const struct wm_mem *mem)
 {
     return !mem->cpu_can_touch;
 }
+
+/** WM_EBUG where count elements from byte `offset` do not lie in the buffer: for fill and check. */
+int wm_buf_holds(const struct wm_buf *buf, size_t offset, size_t count, enum wm_dtype type, struct wm_err *err);
 
 /** Row of a name, or NULL. */
 const struct wm_mem_row *wm_mem_find(const char *name);

@@ -1,0 +1,163 @@
+/**
+ * Kernels of GPU memory: fill, check and reduce, all loops over a grid of any size. What they compute for an element is
+ * element.h's, which tests run on the host; here is only which thread takes which element and how it is loaded.
+ */
+#include "src/mem/cuda_kernels.h"
+
+/* ---- Elements in memory ---- */
+
+template <class T> static __device__ T load(const unsigned char *at)
+{
+    T x;
+    if ((size_t)at % sizeof(T) == 0)
+        return *(const T *)at;
+    memcpy(&x, at, sizeof(x)); /* byte by byte */
+    return x;
+}
+
+template <class T> static __device__ void store(unsigned char *at, T x)
+{
+    if ((size_t)at % sizeof(T) == 0)
+        *(T *)at = x;
+    else
+        memcpy(at, &x, sizeof(x));
+}
+
+static __device__ uint64_t load_bits(const unsigned char *at, uint32_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        return *at;
+    case 2:
+        return load<uint16_t>(at);
+    case 4:
+        return load<uint32_t>(at);
+    default:
+        return load<uint64_t>(at);
+    }
+}
+
+static __device__ void store_bits(unsigned char *at, uint64_t bits, uint32_t bytes)
+{
+    switch (bytes) {
+    case 1:
+        *at = (unsigned char)bits;
+        break;
+    case 2:
+        store<uint16_t>(at, (uint16_t)bits);
+        break;
+    case 4:
+        store<uint32_t>(at, (uint32_t)bits);
+        break;
+    default:
+        store<uint64_t>(at, bits);
+        break;
+    }
+}
+
+static __device__ uint64_t my_first(void)
+{
+    return (uint64_t)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+static __device__ uint64_t my_step(void)
+{
+    return (uint64_t)gridDim.x * blockDim.x;
+}
+
+/* ---- Fill and check: outside the clock ---- */
+
+extern "C" __global__ void wm_cuda_fill(const struct wm_cuda_stretch s)
+{
+    for (uint64_t i = my_first(); i < s.count; i += my_step())
+        store_bits(s.at + i * s.elements.bytes, wm_element_bits(&s.elements, i), s.elements.bytes);
+}
+
+extern "C" __global__ void wm_cuda_check(const struct wm_cuda_stretch s)
+{
+    unsigned long long wrong = 0, first = 0;
+    for (uint64_t i = my_first(); i < s.count; i += my_step())
+        if (load_bits(s.at + i * s.elements.bytes, s.elements.bytes) != wm_element_bits(&s.elements, i))
+            first = wrong++ == 0 ? i : first;
+    if (wrong > 0) {
+        atomicAdd(&s.tally->wrong, wrong);
+        atomicMin(&s.tally->first, first);
+    }
+}
+
+/* ---- Reduction: part of what is timed, so whole vectors of 16 bytes where both sides lie on them ---- */
+
+enum { VECTOR = 16 };
+
+template <class T, enum wm_dtype TYPE, enum wm_redop OP>
+static __device__ void reduce_one(unsigned char *to, const unsigned char *from)
+{
+    store<T>(to, (T)wm_element_reduce(load<T>(to), load<T>(from), TYPE, OP));
+}
+
+template <class T, enum wm_dtype TYPE, enum wm_redop OP>
+static __device__ void reduce_vector(uint4 *to, const uint4 *from)
+{
+    union {
+        uint4 all;
+        T lane[VECTOR / sizeof(T)];
+    } x, y;
+    x.all = *to;
+    y.all = *from;
+#pragma unroll
+    for (unsigned k = 0; k < VECTOR / sizeof(T); k++)
+        x.lane[k] = (T)wm_element_reduce(x.lane[k], y.lane[k], TYPE, OP);
+    *to = x.all;
+}
+
+template <class T, enum wm_dtype TYPE, enum wm_redop OP>
+static __device__ void reduce(const struct wm_cuda_reduction &r)
+{
+    const bool whole = ((size_t)r.to | (size_t)r.from) % VECTOR == 0;
+    const uint64_t vectors = whole ? r.count * sizeof(T) / VECTOR : 0;
+    for (uint64_t i = my_first(); i < vectors; i += my_step())
+        reduce_vector<T, TYPE, OP>((uint4 *)r.to + i, (const uint4 *)r.from + i);
+    for (uint64_t i = vectors * (VECTOR / sizeof(T)) + my_first(); i < r.count; i += my_step())
+        reduce_one<T, TYPE, OP>(r.to + i * sizeof(T), r.from + i * sizeof(T));
+}
+
+template <class T, enum wm_dtype TYPE> static __device__ void reduce_type(const struct wm_cuda_reduction &r)
+{
+    if (r.op == WM_SUM)
+        reduce<T, TYPE, WM_SUM>(r);
+    else if (r.op == WM_PROD)
+        reduce<T, TYPE, WM_PROD>(r);
+    else if (r.op == WM_MIN)
+        reduce<T, TYPE, WM_MIN>(r);
+    else
+        reduce<T, TYPE, WM_MAX>(r);
+}
+
+extern "C" __global__ void wm_cuda_reduce(const struct wm_cuda_reduction r)
+{
+    switch (r.type) {
+    case WM_INT8:
+        reduce_type<uint8_t, WM_INT8>(r);
+        break;
+    case WM_INT32:
+        reduce_type<uint32_t, WM_INT32>(r);
+        break;
+    case WM_INT64:
+        reduce_type<uint64_t, WM_INT64>(r);
+        break;
+    case WM_FLOAT:
+        reduce_type<uint32_t, WM_FLOAT>(r);
+        break;
+    case WM_DOUBLE:
+        reduce_type<uint64_t, WM_DOUBLE>(r);
+        break;
+    case WM_HALF:
+        reduce_type<uint16_t, WM_HALF>(r);
+        break;
+    case WM_BFLOAT16:
+        reduce_type<uint16_t, WM_BFLOAT16>(r);
+        break;
+    case WM_DTYPES:
+        break;
+    }
+}

@@ -1,0 +1,515 @@
+/*
+ * NVIDIA's driver without a GPU: named libcuda.so.1 in a folder of LD_LIBRARY_PATH, it has devices whose memory is the
+ * host's and forbidden to the CPU: an address that it gives cannot be touched, its alias can, which only this file
+ * knows. Streams hold their work back until an event is asked for, or they are waited for; kernels run element by
+ * element. It knows no CUDA: what it is asked for is as libcuda documents it. From the environment, at each call:
+ * WM_CUDA_DEVICES (1), WM_CUDA_VERSION (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an
+ * event is not ready), WM_CUDA_MIG=1, WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "src/mem/cuda_driver.h"
+#include "src/mem/cuda_kernels.h"
+
+enum { OK = 0, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_CONTEXT = 201 };
+enum { NOT_FOUND = 500, NOT_READY = 600 };
+
+#define PROTOTYPE(name, symbol, type, arguments) int symbol arguments;
+WM_CUDA_CALLS(PROTOTYPE)
+int wm_cuda_live(void);
+
+static int live; /* contexts, modules, streams, events and memory that nobody gave back */
+
+/** For tests: what is still held. */
+int wm_cuda_live(void)
+{
+    return live;
+}
+
+static size_t number(const char *name, size_t fallback)
+{
+    const char *text = getenv(name);
+    return text != NULL ? (size_t)strtoull(text, NULL, 10) : fallback;
+}
+
+/* ---- Calls that fail ---- */
+
+static bool initialised;
+static struct CUctx_st {
+    int device, retained;
+} contexts[8], *current;
+
+static int planned(const char *call)
+{
+    static char plan[100];
+    static int calls;
+    const char *text = getenv("WM_CUDA_FAIL");
+    size_t length = strlen(call);
+    if (text == NULL || strcmp(text, plan) != 0) {
+        snprintf(plan, sizeof(plan), "%s", text != NULL ? text : "");
+        calls = 0;
+    }
+    if (strncmp(plan, call, length) != 0 || plan[length] != '=')
+        return OK;
+    const char *nth = strchr(plan, '@');
+    return ++calls >= (nth != NULL ? atoi(nth + 1) : 1) ? atoi(plan + length + 1) : OK;
+}
+
+static int refused(const char *call)
+{
+    int status = planned(call);
+    return status != OK ? status : initialised ? OK : NOT_INITIALIZED;
+}
+
+static int refused_in_context(const char *call)
+{
+    int status = refused(call);
+    return status != OK ? status : current != NULL ? OK : INVALID_CONTEXT;
+}
+
+int cuGetErrorName(int status, const char **out)
+{
+    *out = status == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : status == 719 ? "CUDA_ERROR_LAUNCH_FAILED" : NULL;
+    return *out != NULL ? OK : 1;
+}
+
+int cuGetErrorString(int status, const char **out)
+{
+    *out = status == OUT_OF_MEMORY ? "out of memory" : status == 719 ? "unspecified launch failure" : NULL;
+    return *out != NULL ? OK : 1;
+}
+
+/* ---- Devices ---- */
+
+static int devices(void)
+{
+    const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+    return visible != NULL && visible[0] == '\0' ? 0 : (int)number("WM_CUDA_DEVICES", 1);
+}
+
+int cuInit(unsigned flags)
+{
+    int status = planned("cuInit");
+    initialised = status == OK && flags == 0;
+    return status != OK ? status : devices() == 0 ? NO_DEVICE : OK;
+}
+
+int cuDriverGetVersion(int *out)
+{
+    *out = (int)number("WM_CUDA_VERSION", 13000);
+    return planned("cuDriverGetVersion");
+}
+
+int cuDeviceGetCount(int *out)
+{
+    *out = devices();
+    return refused("cuDeviceGetCount");
+}
+
+/* Handles are not indexes: 10 is device 0. */
+int cuDeviceGet(int *out, int index)
+{
+    int status = refused("cuDeviceGet");
+    *out = 10 + index;
+    return status != OK ? status : index < devices() ? OK : INVALID_DEVICE;
+}
+
+int cuDeviceGetName(char *out, int bytes, int device)
+{
+    snprintf(out, (size_t)bytes, "Stand-in %d", device - 10);
+    return refused("cuDeviceGetName");
+}
+
+/* Devices 0 and 1 begin alike. */
+static void write_uuid(struct wm_cuda_uuid *out, int device, int kind)
+{
+    memset(out, 0, sizeof(*out));
+    out->bytes[0] = (char)(device - 10 < 2 ? 0xab : 0xcd);
+    out->bytes[1] = (char)(device - 10);
+    out->bytes[15] = (char)kind;
+}
+
+int cuDeviceGetUuid(struct wm_cuda_uuid *out, int device)
+{
+    write_uuid(out, device, 0xee);
+    return refused("cuDeviceGetUuid");
+}
+
+int cuDeviceGetUuid_v2(struct wm_cuda_uuid *out, int device)
+{
+    write_uuid(out, device, number("WM_CUDA_MIG", 0) != 0 ? 0x11 : 0xee);
+    return refused("cuDeviceGetUuid_v2");
+}
+
+int cuDeviceGetPCIBusId(char *out, int bytes, int device)
+{
+    snprintf(out, (size_t)bytes, "0000:%02X:00.0", 0xa0 + device - 10);
+    return refused("cuDeviceGetPCIBusId");
+}
+
+int cuDeviceTotalMem_v2(size_t *out, int device)
+{
+    (void)device;
+    *out = number("WM_CUDA_FREE", 1 << 30);
+    return refused("cuDeviceTotalMem_v2");
+}
+
+int cuDeviceGetAttribute(int *out, int attribute, int device)
+{
+    (void)device;
+    *out = attribute == WM_CUDA_ATTRIBUTE_PROCESSORS ? 2 : getenv("WM_CUDA_UNMANAGED") == NULL;
+    return refused("cuDeviceGetAttribute");
+}
+
+/* ---- Contexts and modules ---- */
+
+int cuDevicePrimaryCtxRetain(struct CUctx_st **out, int device)
+{
+    int status = refused("cuDevicePrimaryCtxRetain");
+    if (status != OK)
+        return status;
+    *out = &contexts[device - 10];
+    (*out)->device = device;
+    (*out)->retained++;
+    live++;
+    return OK;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device)
+{
+    contexts[device - 10].retained--;
+    live--;
+    return OK;
+}
+
+int cuCtxSetCurrent(struct CUctx_st *context)
+{
+    int status = refused("cuCtxSetCurrent");
+    if (status == OK)
+        current = context;
+    return status;
+}
+
+static struct CUmod_st {
+    int loaded;
+} module_;
+static struct CUfunc_st {
+    const char *name;
+} functions[WM_CUDA_KERNELS] = { { "wm_cuda_fill" }, { "wm_cuda_check" }, { "wm_cuda_reduce" } };
+
+int cuModuleLoadData(struct CUmod_st **out, const void *image)
+{
+    int status = refused_in_context("cuModuleLoadData");
+    if (status != OK)
+        return status;
+    *out = &module_;
+    live++;
+    return image != NULL ? OK : 1;
+}
+
+int cuModuleUnload(struct CUmod_st *module)
+{
+    live--;
+    return module == &module_ ? OK : 1;
+}
+
+int cuModuleGetFunction(struct CUfunc_st **out, struct CUmod_st *module, const char *name)
+{
+    int status = refused_in_context("cuModuleGetFunction");
+    if (status != OK || module != &module_)
+        return status != OK ? status : 1;
+    for (int k = 0; k < WM_CUDA_KERNELS; k++)
+        if (strcmp(functions[k].name, name) == 0) {
+            *out = &functions[k];
+            return OK;
+        }
+    return NOT_FOUND;
+}
+
+/* ---- Memory ---- */
+
+enum { RANGES = 1024, SHIFT = 512 /* no page's beginning, as with small pieces of a real device */ };
+static struct range {
+    char *given, *alias;
+    size_t bytes, whole;
+} ranges[RANGES];
+static size_t used;
+
+static char *alias_of(const void *at)
+{
+    for (int i = 0; i < RANGES; i++)
+        if (ranges[i].given != NULL && (const char *)at >= ranges[i].given &&
+            (const char *)at < ranges[i].given + ranges[i].whole)
+            return ranges[i].alias + ((const char *)at - ranges[i].given);
+    return (char *)(uintptr_t)at; /* the host's */
+}
+
+int cuMemGetInfo_v2(size_t *free, size_t *total)
+{
+    *total = number("WM_CUDA_FREE", 1 << 30);
+    *free = *total - used;
+    return refused_in_context("cuMemGetInfo_v2");
+}
+
+static int give(unsigned long long *out, size_t bytes, int status)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = ((bytes + SHIFT) / page + 1) * page;
+    if (status != OK || bytes == 0 || bytes > number("WM_CUDA_FREE", 1 << 30) - used)
+        return status != OK ? status : OUT_OF_MEMORY;
+    int fd = memfd_create("stand-in", MFD_CLOEXEC), i = 0;
+    while (i < RANGES - 1 && ranges[i].given != NULL)
+        i++;
+    if (ftruncate(fd, (off_t)whole) != 0)
+        return OUT_OF_MEMORY;
+    ranges[i] = (struct range){ mmap(NULL, whole, PROT_NONE, MAP_SHARED, fd, 0),
+                                mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), bytes, whole };
+    close(fd);
+    used += bytes;
+    live++;
+    *out = (uintptr_t)ranges[i].given + SHIFT;
+    return OK;
+}
+
+int cuMemAlloc_v2(unsigned long long *out, size_t bytes)
+{
+    return give(out, bytes, refused_in_context("cuMemAlloc_v2"));
+}
+
+int cuMemAllocManaged(unsigned long long *out, size_t bytes, unsigned flags)
+{
+    return give(out, bytes, flags == 1 ? refused_in_context("cuMemAllocManaged") : 1);
+}
+
+int cuMemFree_v2(unsigned long long at)
+{
+    for (int i = 0; i < RANGES; i++)
+        if (ranges[i].given != NULL && (uintptr_t)ranges[i].given + SHIFT == at) {
+            munmap(ranges[i].given, ranges[i].whole);
+            munmap(ranges[i].alias, ranges[i].whole);
+            used -= ranges[i].bytes;
+            ranges[i] = (struct range){ 0 };
+            live--;
+            return OK;
+        }
+    return 1;
+}
+
+int cuMemAdvise(unsigned long long at, size_t bytes, int advice, int device)
+{
+    (void)at;
+    (void)bytes;
+    return advice == 3 && device >= 10 ? refused_in_context("cuMemAdvise") : 1;
+}
+
+int cuMemHostAlloc(void **out, size_t bytes, unsigned flags)
+{
+    int status = refused_in_context("cuMemHostAlloc");
+    if (status != OK || flags != 1)
+        return status != OK ? status : 1;
+    if (posix_memalign(out, (size_t)sysconf(_SC_PAGESIZE), bytes) != 0)
+        return OUT_OF_MEMORY;
+    live++;
+    return OK;
+}
+
+int cuMemFreeHost(void *at)
+{
+    free(at);
+    live--;
+    return OK;
+}
+
+/* ---- Streams: work in order, done when it is asked for ---- */
+
+enum kind { COPY, SET, FILL, CHECK, REDUCE };
+struct work {
+    enum kind kind;
+    char *to;
+    const char *from;
+    size_t bytes;
+    unsigned char byte;
+    struct wm_cuda_stretch stretch;
+    struct wm_cuda_reduction reduction;
+};
+enum { WORKS = 256 };
+struct CUstream_st {
+    struct CUctx_st *context;
+    struct work work[WORKS];
+    size_t done, queued; /* ever */
+};
+struct CUevent_st {
+    struct CUstream_st *stream;
+    size_t until;
+    size_t not_ready;
+};
+
+static uint64_t load(const char *at, size_t bytes)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, at, bytes);
+    return bits;
+}
+
+static void run_fill(const struct wm_cuda_stretch *s)
+{
+    char *at = alias_of(s->at);
+    for (uint64_t i = 0; i < s->count; i++) {
+        const uint64_t bits = wm_element_bits(&s->elements, i);
+        memcpy(at + i * s->elements.bytes, &bits, s->elements.bytes);
+    }
+}
+
+static void run_check(const struct wm_cuda_stretch *s)
+{
+    const char *at = alias_of(s->at);
+    struct wm_cuda_tally *tally = (void *)alias_of(s->tally);
+    for (uint64_t i = 0; i < s->count; i++)
+        if (load(at + i * s->elements.bytes, s->elements.bytes) != wm_element_bits(&s->elements, i)) {
+            tally->wrong++;
+            tally->first = i < tally->first ? i : tally->first;
+        }
+}
+
+static void run_reduce(const struct wm_cuda_reduction *r)
+{
+    static const size_t sizes[] = { 1, 4, 8, 4, 8, 2, 2 };
+    const size_t bytes = sizes[r->type];
+    char *to = alias_of(r->to);
+    const char *from = alias_of(r->from);
+    for (uint64_t i = 0; i < r->count; i++) {
+        const uint64_t bits =
+            wm_element_reduce(load(to + i * bytes, bytes), load(from + i * bytes, bytes), r->type, r->op);
+        memcpy(to + i * bytes, &bits, bytes);
+    }
+}
+
+static void run(const struct work *w)
+{
+    if (w->kind == COPY)
+        memcpy(alias_of(w->to), alias_of(w->from), w->bytes);
+    else if (w->kind == SET)
+        memset(alias_of(w->to), w->byte, w->bytes);
+    else if (w->kind == FILL)
+        run_fill(&w->stretch);
+    else if (w->kind == CHECK)
+        run_check(&w->stretch);
+    else
+        run_reduce(&w->reduction);
+}
+
+static void run_until(struct CUstream_st *stream, size_t until)
+{
+    for (; stream->done < until; stream->done++)
+        run(&stream->work[stream->done % WORKS]);
+}
+
+/* Work for a stream of another context than the current one is refused, as the driver does with kernels. */
+static int queue(struct CUstream_st *stream, struct work work, int status)
+{
+    if (status == OK && stream->context != current)
+        status = INVALID_CONTEXT;
+    if (status != OK)
+        return status;
+    if (stream->queued - stream->done == WORKS)
+        run_until(stream, stream->done + 1);
+    stream->work[stream->queued++ % WORKS] = work;
+    return OK;
+}
+
+int cuMemcpyAsync(unsigned long long to, unsigned long long from, size_t bytes, struct CUstream_st *stream)
+{
+    const struct work work = {
+        .kind = COPY, .to = (char *)(uintptr_t)to, .from = (char *)(uintptr_t)from, .bytes = bytes
+    };
+    return queue(stream, work, refused_in_context("cuMemcpyAsync"));
+}
+
+int cuMemsetD8Async(unsigned long long to, unsigned char byte, size_t bytes, struct CUstream_st *stream)
+{
+    const struct work work = { .kind = SET, .to = (char *)(uintptr_t)to, .byte = byte, .bytes = bytes };
+    return queue(stream, work, refused_in_context("cuMemsetD8Async"));
+}
+
+int cuLaunchKernel(struct CUfunc_st *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                   unsigned block_y, unsigned block_z, unsigned shared_bytes, struct CUstream_st *stream,
+                   void **arguments, void **extra)
+{
+    struct work work = { .kind = function == &functions[0] ? FILL : function == &functions[1] ? CHECK : REDUCE };
+    if (grid_x == 0 || grid_x > 16 || grid_y != 1 || grid_z != 1 || block_x == 0 || block_x > 1024 || block_y != 1 ||
+        block_z != 1 || shared_bytes != 0 || extra != NULL)
+        return 1;
+    if (work.kind == REDUCE)
+        memcpy(&work.reduction, arguments[0], sizeof(work.reduction));
+    else
+        memcpy(&work.stretch, arguments[0], sizeof(work.stretch));
+    return queue(stream, work, refused_in_context("cuLaunchKernel"));
+}
+
+int cuStreamCreate(struct CUstream_st **out, unsigned flags)
+{
+    int status = refused_in_context("cuStreamCreate");
+    if (status != OK || flags != 1)
+        return status != OK ? status : 1;
+    *out = calloc(1, sizeof(**out));
+    (*out)->context = current;
+    live++;
+    return OK;
+}
+
+int cuStreamDestroy_v2(struct CUstream_st *stream)
+{
+    run_until(stream, stream->queued);
+    free(stream);
+    live--;
+    return OK;
+}
+
+int cuStreamSynchronize(struct CUstream_st *stream)
+{
+    int status = refused_in_context("cuStreamSynchronize");
+    if (status == OK)
+        run_until(stream, stream->queued);
+    stream->done = stream->queued; /* a lost device does nothing any more */
+    return status;
+}
+
+int cuEventCreate(struct CUevent_st **out, unsigned flags)
+{
+    int status = refused_in_context("cuEventCreate");
+    if (status != OK || flags != 2)
+        return status != OK ? status : 1;
+    *out = calloc(1, sizeof(**out));
+    live++;
+    return OK;
+}
+
+int cuEventDestroy_v2(struct CUevent_st *event)
+{
+    free(event);
+    live--;
+    return OK;
+}
+
+int cuEventRecord(struct CUevent_st *event, struct CUstream_st *stream)
+{
+    *event = (struct CUevent_st){ stream, stream->queued, number("WM_CUDA_DELAY", 0) };
+    return refused_in_context("cuEventRecord");
+}
+
+int cuEventQuery(struct CUevent_st *event)
+{
+    int status = refused("cuEventQuery");
+    if (status != OK || event->stream == NULL)
+        return status;
+    if (event->not_ready > 0) {
+        event->not_ready--;
+        return NOT_READY;
+    }
+    run_until(event->stream, event->until);
+    return OK;
+}

@@ -1,0 +1,36 @@
+/** Are the prototypes and numbers of cuda_driver.h the toolkit's? Compiled only; nothing of it runs. */
+#include <cuda.h>
+#include <cudaTypedefs.h>
+
+#include <type_traits>
+
+#include "src/mem/cuda_driver.h"
+
+/* As many arguments, each of the same size, pointers where there are pointers. */
+template <class... Ours, class... Theirs> constexpr bool agree(int (*)(Ours...), CUresult (*)(Theirs...))
+{
+    if constexpr (sizeof...(Ours) != sizeof...(Theirs))
+        return false;
+    else
+        return ((sizeof(Ours) == sizeof(Theirs) && std::is_pointer_v<Ours> == std::is_pointer_v<Theirs>)&&...);
+}
+
+#define AGREES(name, symbol, type, arguments)                                                                          \
+    static_assert(agree(decltype(wm_cuda_driver::name){}, type{}), #symbol " has other arguments in the toolkit");
+WM_CUDA_CALLS(AGREES)
+
+static_assert(sizeof(wm_cuda_uuid) == sizeof(CUuuid) && sizeof(unsigned long long) == sizeof(CUdeviceptr), "");
+
+#define SAME(ours, theirs) static_assert((int)ours == (int)theirs, #theirs " has another number in the toolkit")
+SAME(WM_CUDA_SUCCESS, CUDA_SUCCESS);
+SAME(WM_CUDA_OUT_OF_MEMORY, CUDA_ERROR_OUT_OF_MEMORY);
+SAME(WM_CUDA_NO_DEVICE, CUDA_ERROR_NO_DEVICE);
+SAME(WM_CUDA_NOT_READY, CUDA_ERROR_NOT_READY);
+SAME(WM_CUDA_MEM_ATTACH_GLOBAL, CU_MEM_ATTACH_GLOBAL);
+SAME(WM_CUDA_MEMHOSTALLOC_PORTABLE, CU_MEMHOSTALLOC_PORTABLE);
+SAME(WM_CUDA_STREAM_NON_BLOCKING, CU_STREAM_NON_BLOCKING);
+SAME(WM_CUDA_EVENT_DISABLE_TIMING, CU_EVENT_DISABLE_TIMING);
+SAME(WM_CUDA_ADVISE_PREFERRED_LOCATION, CU_MEM_ADVISE_SET_PREFERRED_LOCATION);
+SAME(WM_CUDA_ATTRIBUTE_PROCESSORS, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
+SAME(WM_CUDA_ATTRIBUTE_MANAGED, CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY);
+SAME(WM_CUDA_ATTRIBUTE_CONCURRENT_MANAGED, CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS);
