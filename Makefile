@@ -53,6 +53,8 @@ LIBRARY := $(BUILD)/libwiremark.a
 BINARY  := $(BUILD)/wiremark
 HARNESS := $(if $(SANITIZE),$(BUILD)/tests/sanitizers.o)
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/fuzz/*_fuzz.c))
+# The GPU's kernels on the host, where there is a C++ compiler.
+KERNELS := $(if $(shell command -v $(firstword $(CXX)) 2>/dev/null),$(patsubst %.cc,$(BUILD)/%,$(wildcard tests/unit/*_test.cc)))
 RANKED  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/mpi/*.c))
 PRELOAD := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 PAGES   := $(BUILD)/wiremark.1 $(BUILD)/wiremark.bash
@@ -69,7 +71,7 @@ endef
 # Goals below start make again where they need a build; only a build looks for components.
 ifneq ($(if $(MAKECMDGOALS),$(filter all tests install readme $(BUILD)/%,$(MAKECMDGOALS)),all),)
 include $(BUILD)/config.mk
--include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=))
+-include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=) $(KERNELS))
 endif
 
 # Files of optional components, left out where the component is not there; % stands for anything.
@@ -95,7 +97,7 @@ $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)
 
 all: $(BINARY) $(PAGES)
-tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD) $(AGREES)
+tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD) $(KERNELS) $(AGREES)
 
 $(BUILD)/flags: FORCE
 	$(call keep,$(COMPILE)\n$(LINK) $(LIBS)\n$(COMPILER)\n$(NVCOMPILE))
@@ -144,6 +146,11 @@ $(UNIT) $(RANKED): $(BUILD)/%: %.c $(HARNESS) $(LIBRARY) $(BUILD)/flags
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(HARNESS) $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)$(COMPILE) $(LDFLAGS) -DWM_LIBFUZZER -fsanitize=fuzzer -o $@ $< $(HARNESS) $(LIBRARY) $(LIBS)
+
+$(KERNELS): $(BUILD)/%: %.cc $(HARNESS) $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,TEST,$<)$(CXX) -std=c++17 -I. -Wall -Wno-unknown-pragmas $(if $(filter no,$(WERROR)),,-Werror) $(SANITIZER) $(CXXFLAGS) -O1 \
+	    $(LDFLAGS) -MMD -MP -MF $@.d -MT $@ -o $@ $< $(HARNESS) $(LIBRARY) $(LIBS)
 
 # Libraries that tests put before the MPI with LD_PRELOAD; a sanitizer's own library would have to come first.
 $(PRELOAD): $(BUILD)/%.so: %.c $(BUILD)/flags

@@ -463,7 +463,8 @@ int cuStreamCreate(struct CUstream_st **out, unsigned flags)
 
 int cuStreamDestroy_v2(struct CUstream_st *stream)
 {
-    run_until(stream, stream->queued);
+    if (stream->done < stream->queued) /* still at work on what the caller now gives back: stays in `live` */
+        return OK;
     free(stream);
     live--;
     return OK;
