@@ -26,10 +26,11 @@ static void list_benchmarks(void)
 static void print_state(const char *name, const char *summary, const char *needs, const struct wm_err *probe,
                         const char *version)
 {
+    char why[WM_ERR_TEXT_BYTES];
     if (needs != NULL)
         printf("  %-15s not built in: needs %s\n", name, needs);
     else if (probe->code != WM_OK)
-        printf("  %-15s %s; not usable here: %s\n", name, summary, probe->what);
+        printf("  %-15s %s; not usable here: %s\n", name, summary, wm_err_text(probe, why, sizeof(why)));
     else
         printf("  %-15s %s%s%s%s\n", name, summary, version[0] ? " (" : "", version, version[0] ? ")" : "");
 }
