@@ -43,6 +43,13 @@ const struct wm_option wm_conf_what[] = {
       AT(mems),
       .fallback = "host",
       .help = "memory that every rank sends from and, after a colon, receives into; wiremark list shows the kinds" },
+    { .name = "gpu",
+      .arg = "auto|LIST",
+      .type = WM_OPT_TEXT,
+      AT(gpu),
+      .fallback = "auto",
+      .help = "GPU of each rank of a host: indexes, UUIDs or PCI addresses, the list again from its start where there "
+              "are more ranks; auto: all of them in turn" },
     { .name = "path",
       .arg = "NAME[,NAME...]",
       .type = WM_OPT_CHOICES,

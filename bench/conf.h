@@ -22,6 +22,7 @@ struct wm_run_conf {
     uint64_t min_bytes, max_bytes, max_inflight_bytes;
     uint64_t chunk_bytes;
     int64_t slots;
+    char *gpu;
     bool in_place;
     /* how */
     double precision;

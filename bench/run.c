@@ -342,7 +342,7 @@ static void write_comparison(struct run *run, struct keeping *keep, bool whole)
     if (run->world->rank != 0 || keep->ratios.sweep->n_arms < 2 || run->failed.code != WM_OK)
         return;
     struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
-    comparison.staging = wm_staging_results(&keep->staging, &comparison.n_staging);
+    comparison.staging = wm_staging_results(&keep->staging, run->plan, &comparison.n_staging);
     run->is->sink->comparison(run->is->sink->arg, &comparison, whole, &run->failed);
     fail_alone(run, "the result could not be written");
 }

@@ -1,7 +1,9 @@
 #include "bench/staging.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench/ratios.h"
 
@@ -12,12 +14,15 @@ static bool differ_in_path_only(const struct wm_arm_spec *a, const struct wm_arm
            a->sync == b->sync && a->round == b->round;
 }
 
+static int any_of(const struct wm_staging_group *g)
+{
+    return g->direct >= 0 ? g->direct : g->staged >= 0 ? g->staged : g->pipelined;
+}
+
 static struct wm_staging_group *group_of(struct wm_staging *s, const struct wm_sweep *sweep, int arm)
 {
     for (int g = 0; g < s->n; g++) {
-        const struct wm_staging_group *group = &s->group[g];
-        const int member = group->direct >= 0 ? group->direct : group->staged >= 0 ? group->staged : group->pipelined;
-        if (differ_in_path_only(&sweep->arm[member], &sweep->arm[arm]))
+        if (differ_in_path_only(&sweep->arm[any_of(&s->group[g])], &sweep->arm[arm]))
             return &s->group[g];
     }
     s->group[s->n] = (struct wm_staging_group){ .direct = -1, .staged = -1, .pipelined = -1 };
@@ -27,6 +32,7 @@ static struct wm_staging_group *group_of(struct wm_staging *s, const struct wm_s
 int wm_staging_open(struct wm_staging *s, const struct wm_sweep *sweep, struct wm_err *err)
 {
     *s = (struct wm_staging){
+        .sweep = sweep,
         .group = calloc((size_t)sweep->n_arms, sizeof(*s->group)),
         .result = calloc((size_t)sweep->n_arms, sizeof(*s->result)),
     };
@@ -100,15 +106,31 @@ void wm_staging_keep(struct wm_staging *s, const struct wm_arm *arms, uint64_t s
         keep_group(&s->group[g], arms, seed);
 }
 
-const struct wm_result_staging *wm_staging_results(struct wm_staging *s, int *n)
+/* The label of an arm without its path. */
+static void name_group(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *out, size_t bytes)
+{
+    char label[WM_ARM_LABEL_BYTES], *rest = label;
+    size_t used = 0;
+    wm_plan_arm_label(plan, sweep, arm, label, sizeof(label));
+    out[0] = '\0';
+    for (char *word = strtok_r(rest, " ", &rest); word != NULL && used < bytes; word = strtok_r(NULL, " ", &rest))
+        if (strncmp(word, "path=", 5) != 0)
+            used += (size_t)snprintf(out + used, bytes - used, "%s%s", used > 0 ? " " : "", word);
+}
+
+static int members(const struct wm_staging_group *g)
+{
+    return (g->direct >= 0) + (g->staged >= 0) + (g->pipelined >= 0);
+}
+
+const struct wm_result_staging *wm_staging_results(struct wm_staging *s, const struct wm_plan *plan, int *n)
 {
     *n = 0;
     for (int g = 0; g < s->n; g++) {
         struct wm_staging_group *group = &s->group[g];
-        const bool compared =
-            group->result.bytes > 0 && (group->direct >= 0) + (group->staged >= 0) + (group->pipelined >= 0) > 1;
-        if (!compared)
+        if (group->result.bytes == 0 || members(group) < 2)
             continue;
+        name_group(plan, s->sweep, any_of(group), group->result.of, sizeof(group->result.of));
         group->result.judged_sizes = group->judged;
         group->result.suspected_sizes = group->suspected;
         s->result[(*n)++] = group->result;

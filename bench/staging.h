@@ -31,6 +31,7 @@ struct wm_staging_group {
 };
 
 struct wm_staging {
+    const struct wm_sweep *sweep;
     struct wm_staging_group *group;
     struct wm_result_staging *result; /* by group, while a comparison is written */
     int n;
@@ -43,6 +44,6 @@ void wm_staging_close(struct wm_staging *s);
 void wm_staging_keep(struct wm_staging *s, const struct wm_arm *arms, uint64_t seed);
 
 /** What the sizes came to: borrowed from s. @param n  out */
-const struct wm_result_staging *wm_staging_results(struct wm_staging *s, int *n);
+const struct wm_result_staging *wm_staging_results(struct wm_staging *s, const struct wm_plan *plan, int *n);
 
 #endif

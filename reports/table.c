@@ -621,30 +621,43 @@ static void put_ratio_of(FILE *to, const struct wm_ratio_point *p)
         fprintf(to, " (%s-%s)", format_ratio(low, p->ci95_low), format_ratio(high, p->ci95_high));
 }
 
+static void put_of(FILE *to, const struct wm_result_staging *s)
+{
+    if (s->of[0] == '\0')
+        return;
+    put_clean(to, s->of);
+    fputs(": ", to);
+}
+
 /* "direct is 2.10x (2.01-2.22) staged at 4M; pipelined recovers 91 % of direct" */
 static void put_staging(FILE *to, const struct wm_result_staging *s)
 {
     char size[WM_TEXT_BYTES];
     const bool direct = isfinite(s->staged.ratio), recovers = isfinite(s->pipelined.ratio);
     wm_format_bytes(size, (uint64_t)s->bytes);
+    put_of(to, s);
     if (direct) {
         fputs("direct is ", to);
         put_ratio_of(to, &s->staged);
-        fprintf(to, " staged at %s%s", size, recovers ? "; " : "\n");
+        fprintf(to, " staged at %s%s", size, recovers ? "; " : "");
     }
     if (recovers)
-        fprintf(to, "pipelined recovers %.0f %% of direct%s%s\n", 100 / s->pipelined.ratio, direct ? "" : " at ",
+        fprintf(to, "pipelined recovers %.0f %% of direct%s%s", 100 / s->pipelined.ratio, direct ? "" : " at ",
                 direct ? "" : size);
-    if (!direct && !recovers && isfinite(s->gain.ratio)) {
+    if (!direct && !recovers) {
         fputs("pipelined is ", to);
         put_ratio_of(to, &s->gain);
-        fprintf(to, " staged at %s\n", size);
+        fprintf(to, " staged at %s", size);
     }
-    if (wm_result_suspected(s))
-        fprintf(to,
-                "! direct is hardly faster than staged at %d of %d sizes at which copies alone would show: "
-                "suspect that direct is staged in secret\n",
-                s->suspected_sizes, s->judged_sizes);
+    fputc('\n', to);
+    if (!wm_result_suspected(s))
+        return;
+    fputs("! ", to);
+    put_of(to, s);
+    fprintf(to,
+            "direct is hardly faster than staged at %d of %d sizes at which copies alone would show: "
+            "suspect that direct is staged in secret\n",
+            s->suspected_sizes, s->judged_sizes);
 }
 
 void wm_table_comparison(struct wm_table *t, const struct wm_result_comparison *comparison)

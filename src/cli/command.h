@@ -56,12 +56,15 @@ void wm_cli_options_free(struct wm_cli_options *o);
 void wm_cli_options_print(bool with_plan, FILE *to, enum wm_option_format format);
 
 /**
- * Fills o->memory from --mem (src/cli/memory.c); asks nothing of this machine: wm_cli_probe_memory() does.
+ * Fills o->memory from --mem (src/cli/memory.c); asks nothing of this machine.
  * @return WM_OK; WM_EUSAGE: unknown, named twice, two devices that cannot meet, options of a kind that is not used;
  *         WM_EABSENT: not built in
  */
 int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err);
-int wm_cli_probe_memory(const struct wm_cli_options *o, struct wm_err *err);
+
+/** Before MPI starts: this rank's GPU, and whether all of the memory can be used. WM_EABSENT with the reason. */
+struct wm_launch;
+int wm_cli_use_memory(const struct wm_cli_options *o, const struct wm_launch *launch, struct wm_err *err);
 
 /** Prints err unless it is empty; returns its exit status. */
 int wm_cli_fail(const struct wm_err *err);

@@ -3,6 +3,7 @@
 
 #include "src/cli/command.h"
 #include "src/core/text.h"
+#include "src/world/launch.h"
 
 static int unknown(const char *name, struct wm_err *err)
 {
@@ -67,6 +68,21 @@ static int refuse_idle(const struct wm_cli_options *o, struct wm_err *err)
     return WM_OK;
 }
 
+static bool chooses(const struct wm_plan_memory *m)
+{
+    return m->send->choose != NULL || m->receive->choose != NULL;
+}
+
+static int check_gpu(const struct wm_cli_options *o, struct wm_err *err)
+{
+    bool any = false;
+    for (int i = 0; i < o->n_memories; i++)
+        any |= chooses(&o->memory[i]);
+    if (!any && wm_option_given(o->group, o->n_groups, "gpu"))
+        return wm_fail(err, WM_EUSAGE, "", 0, "--gpu has no effect: --mem names no memory of a GPU");
+    return WM_OK;
+}
+
 int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err)
 {
     const struct wm_text_list *words = &o->conf.mems;
@@ -80,21 +96,23 @@ int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err)
             if (o->memory[k].send == m->send && o->memory[k].receive == m->receive)
                 return wm_fail(err, WM_EUSAGE, "", 0, "--mem: %s is named twice", words->value[o->n_memories]);
     }
-    return refuse_idle(o, err);
+    return refuse_idle(o, err) == WM_OK ? check_gpu(o, err) : (int)err->code;
 }
 
-static int probe(const struct wm_mem *mem, struct wm_err *err)
+static int use(const struct wm_mem *mem, const char *gpu, int local_rank, struct wm_err *err)
 {
     struct wm_err story = { .rank = -1 };
-    if (mem->probe == NULL || mem->probe(&story) == WM_OK)
-        return WM_OK;
-    return wm_fail(err, story.code, "", 0, "--mem %s: %s", mem->name, story.what);
+    if (mem->choose != NULL)
+        mem->choose(gpu, local_rank, &story);
+    if (story.code == WM_OK && mem->probe != NULL)
+        mem->probe(&story);
+    return story.code == WM_OK ? WM_OK : wm_fail(err, story.code, "", 0, "--mem %s: %s", mem->name, story.what);
 }
 
-int wm_cli_probe_memory(const struct wm_cli_options *o, struct wm_err *err)
+int wm_cli_use_memory(const struct wm_cli_options *o, const struct wm_launch *launch, struct wm_err *err)
 {
     for (int i = 0; i < o->n_memories && err->code == WM_OK; i++)
-        if (probe(o->memory[i].send, err) == WM_OK)
-            probe(o->memory[i].receive, err);
+        if (use(o->memory[i].send, o->conf.gpu, launch->local_rank, err) == WM_OK)
+            use(o->memory[i].receive, o->conf.gpu, launch->local_rank, err);
     return err->code;
 }

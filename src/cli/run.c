@@ -508,7 +508,7 @@ static int run_main(int argc, char **argv)
     if (parsed.code == WM_OK && !s.options.conf.help)
         wm_cli_here(&s.options, &s.launch, &parsed);
     if (parsed.code == WM_OK && !s.options.conf.help)
-        wm_cli_probe_memory(&s.options, &parsed);
+        wm_cli_use_memory(&s.options, &s.launch, &parsed);
     if (parsed.code == WM_OK && s.options.conf.bind == WM_BINDING_AUTO)
         wm_cli_bind(&s.launch, &s.bound, &parsed);
     if (start(&s, &argc, &argv, &err) != WM_OK) {

@@ -290,6 +290,12 @@ static int pinned_reduce(struct wm_copier *c, unsigned slot, void *to, const voi
 
 /* ---- The tables ---- */
 
+static int choose_gpu(const char *wanted, int local_rank, struct wm_err *err)
+{
+    struct wm_cuda_gpu gpu;
+    return wm_cuda_select(wanted, local_rank, &gpu, err);
+}
+
 /* Of the GPU that this process uses. */
 static int managed_probe(struct wm_err *err)
 {
@@ -303,6 +309,7 @@ const struct wm_mem wm_mem_pinned = {
     .name = "pinned",
     .summary = "memory of the node, page-locked for the GPU",
     .cpu_can_touch = true,
+    .choose = choose_gpu,
     .probe = wm_cuda_probe,
     .alloc = pinned_alloc,
     .free = pinned_free,
@@ -315,6 +322,8 @@ const struct wm_mem wm_mem_pinned = {
 const struct wm_mem wm_mem_device = {
     .name = "device",
     .summary = "memory of the GPU",
+    .staging = &wm_mem_pinned,
+    .choose = choose_gpu,
     .probe = wm_cuda_probe,
     .alloc = device_alloc,
     .free = gpu_free,
@@ -331,6 +340,8 @@ const struct wm_mem wm_mem_device = {
 const struct wm_mem wm_mem_managed = {
     .name = "managed",
     .summary = "memory that GPU and node share by address, kept on the GPU",
+    .staging = &wm_mem_pinned,
+    .choose = choose_gpu,
     .probe = managed_probe,
     .alloc = managed_alloc,
     .free = gpu_free,

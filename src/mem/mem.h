@@ -34,7 +34,10 @@ struct wm_mem {
     const struct wm_option *options; /* its own rows; NULL = none */
     size_t conf_bytes;               /* of the conf that they fill */
     bool cpu_can_touch, simulated;
-    const struct wm_mem *staging;     /* host memory that detours of it go through; NULL: host */
+    const struct wm_mem *staging; /* host memory that detours of it go through; NULL: host */
+    /* Before MPI starts: the device that this process uses, by the words of --gpu and its place among the ranks of the
+     * host. NULL: there is nothing to choose. */
+    int (*choose)(const char *wanted, int local_rank, struct wm_err *err);
     int (*probe)(struct wm_err *err); /* WM_OK, or WM_EABSENT with the reason */
     int (*alloc)(int device, size_t bytes, struct wm_buf *buf,
                  struct wm_err *err); /* page-aligned, every page touched */

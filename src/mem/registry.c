@@ -13,12 +13,8 @@ struct wm_cuda_image wm_cuda_image;
 #endif
 
 const struct wm_mem_row wm_mems[] = {
-    { "host", NULL, &wm_mem_host },
-    { "pinned", GPU(&wm_mem_pinned) },
-    { "device", GPU(&wm_mem_device) },
-    { "managed", GPU(&wm_mem_managed) },
-    { "simulated", NULL, &wm_mem_simulated },
-    { NULL, NULL, NULL },
+    { "host", NULL, &wm_mem_host },      { "pinned", GPU(&wm_mem_pinned) },        { "device", GPU(&wm_mem_device) },
+    { "managed", GPU(&wm_mem_managed) }, { "simulated", NULL, &wm_mem_simulated }, { NULL, NULL, NULL },
 };
 
 const struct wm_mem_row *wm_mem_find(const char *name)

@@ -115,6 +115,7 @@ struct wm_ratio_point {
 };
 /* Arms that differ in their path alone, at the largest size: above 1, the first is faster. NaN = not compared. */
 struct wm_result_staging {
+    char of[128]; /* the factors beside the path in which the sets differ: "mem=device"; "" */
     int64_t bytes;
     struct wm_ratio_point staged, pipelined; /* their time over direct's */
     struct wm_ratio_point gain;              /* staged's time over pipelined's */

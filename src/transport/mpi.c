@@ -2,6 +2,7 @@
  * The MPI library's own two-sided, one-sided and collective operations, called as a user would call them.
  * Blocking calls, flushes and collectives cannot look at the deadline: the watch ends a run that is stuck in one.
  */
+#include <dlfcn.h>
 #include <mpi.h>
 
 #include <limits.h>
@@ -906,12 +907,28 @@ static int mpi_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm
     return WM_OK;
 }
 
+/* What the library says of itself; evidence and the staged arm show what it does. The function is an extension of Open
+ * MPI and of libraries that follow it. */
+static int mpi_takes(struct wm_ep *ep, const struct wm_mem *mem, struct wm_err *err)
+{
+    int (*says)(void);
+    (void)ep;
+    *(void **)&says = dlsym(RTLD_DEFAULT, "MPIX_Query_cuda_support");
+    if (says != NULL && says() == 1)
+        return WM_OK;
+    return wm_fail(err, WM_EUNSUP, says != NULL ? "MPIX_Query_cuda_support" : "", 0,
+                   "this MPI library %s, and cannot be handed %s memory: use one built for CUDA, or --path staged or "
+                   "pipelined",
+                   says != NULL ? "is not CUDA-aware" : "does not say whether it is CUDA-aware", mem->name);
+}
+
 const struct wm_transport wm_transport_mpi = {
     .name = "mpi",
     .summary = "the MPI library's own point-to-point, one-sided and collective operations",
     .ops = &mpi_ops,
     .probe = mpi_probe,
     .open = mpi_open,
+    .takes = mpi_takes,
     .reg = mpi_reg,
     .key = mpi_key,
     .import = mpi_import,

@@ -112,6 +112,9 @@ static int __attribute__((noinline, cold)) failed(struct wm_program *p, const st
     int step = i->form == WAIT ? first_open(p, i) : i->step;
 
     describe(text, sizeof(text), p->steps, step);
+    if (rc != WM_ETIMEOUT && (i->form == COPY || i->form == REDUCE || i->form == WAIT_LOCAL) &&
+        i->on.local.mem->why != NULL)
+        i->on.local.mem->why(i->on.local.copier, &p->bind.ep->err);
     if (rc == WM_ETIMEOUT)
         return wm_fail(&p->bind.ep->err, WM_ETIMEOUT, "", 0, "the deadline passed while %s was open", text);
     wm_fail(&p->bind.ep->err, (enum wm_code)rc, "", 0, "%s failed", text);

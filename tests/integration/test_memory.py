@@ -78,3 +78,61 @@ def test_what_is_missing_is_said(stand_in, settings, kinds, reason):
 
 def test_the_driver_s_own_words_are_shown(stand_in):
     assert "(cuInit: CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure)" in stand_in(WM_CUDA_FAIL="cuInit=719")["device"]
+
+
+# ---- measuring: the stand-in's devices are no GPUs, and what is measured on them is nothing but that it works ----
+
+@pytest.fixture
+def run(stand_in, wiremark, mpirun, tmp_path):
+    def go(*words, **settings):
+        return mpirun(2, wiremark, "run", *words, "--cell-time", "1ms", "--min-samples", "12", "--format", "none", "--output",
+                      "r.json", "--force", env={"LD_LIBRARY_PATH": str(tmp_path), **settings})
+    return go
+
+
+def test_gpu_memory_is_measured_by_every_path_that_there_is(run, load_result, tmp_path):
+    end = run("latency", "bandwidth", "allreduce", "--algo", "allreduce:native,allreduce:ring", "--mem",
+              "device,managed,device:host,pinned", "--path", "direct,staged,pipelined", "--chunk", "4K", "--bytes", "8,20K")
+    assert end.rc == 3, end.output
+    cells = load_result(tmp_path / "r.json")["cells"]
+    for cell in cells:
+        if cell["path"] == "direct":
+            assert cell["status"] == "skipped" and "is not CUDA-aware, and cannot be handed" in cell["reason"], cell
+        else:
+            assert cell["status"] == "measured" and cell["verify"]["wrong_elements"] == 0, (cell["id"], cell.get("reason"))
+    assert {(cell["mem"], cell["path"]) for cell in cells if cell["status"] == "measured"} == {
+        ("pinned", "host"), *((mem, path) for mem in ("device", "managed", "device:host") for path in ("staged", "pipelined"))}
+
+
+@pytest.mark.parametrize("words, settings, status, reason", [
+    (["--gpu", "7"], {}, 3, "--mem device: "),
+    (["--gpu", "no-such-word"], {}, 2, "--mem device: "),
+    ([], {"WM_CUDA_DEVICES": "0"}, 3, "--mem device: no GPU can be seen"),
+])
+def test_a_gpu_that_cannot_be_used_is_one_error(run, tmp_path, words, settings, status, reason):
+    end = run("latency", "--mem", "device", "--path", "staged", *words, "--bytes", "8", **settings)
+    lines = [line for line in end.stderr.splitlines() if line.startswith("wiremark:")]
+    assert end.rc == status and len(lines) == 1 and lines[0].startswith("wiremark: " + reason), end.output
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_memory_of_a_gpu_that_is_full_costs_its_cells(run, load_result, tmp_path):
+    end = run("latency", "--mem", "host,device", "--path", "staged", "--bytes", "1M", WM_CUDA_FREE="4096")
+    cells = {cell["mem"]: cell for cell in load_result(tmp_path / "r.json")["cells"]}
+    assert cells["host"]["status"] == "measured" and end.rc != 0, end.output
+    assert cells["device"]["status"] != "measured" and "memory" in cells["device"]["reason"], cells["device"]
+
+
+@pytest.mark.slow
+def test_a_device_that_is_lost_in_mid_run_is_what_is_told_first(run, load_result, tmp_path):
+    """Its peer stands in a blocking receive, as a user's would: the run ends."""
+    end = run("latency", "--mem", "device", "--path", "staged", "--bytes", "8", "--timeout", "2s",
+              WM_CUDA_FAIL="cuMemcpyAsync=999@40")
+    assert end.rc == 124 and "a copy or reduction of GPU 0 failed" in end.stderr, end.output
+    cell = load_result(tmp_path / "r.json")["cells"][0]
+    assert cell["status"] == "timeout" and "cuMemcpyAsync" in cell["reason"], cell
+
+
+def test_gpu_without_gpu_memory_has_no_effect(wiremark, mpirun):
+    end = mpirun(2, wiremark, "run", "latency", "--gpu", "0", "--bytes", "8")
+    assert end.rc == 2 and "--gpu has no effect: --mem names no memory of a GPU" in end.stderr

@@ -182,12 +182,12 @@ static void test_staging(void)
     struct printed p;
     const struct wm_ratio_point none = { 0, NAN, NAN, NAN };
     const struct wm_result_staging staging[] = {
-        { 4 << 20, { 0, 2.104, 2.01, 2.22 }, { 0, 1.1, 1.0, 1.2 }, { 0, 1.9, 1.8, 2 }, 0, 0 },
-        { 4 << 20, { 0, 2.104, NAN, NAN }, none, none, 0, 0 },
-        { 64, none, { 0, 1.25, 1.2, 1.3 }, none, 0, 0 },
-        { 65536, none, none, { 0, 1.75, 1.7, 1.8 }, 0, 0 },
-        { 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 3 },
-        { 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 2 },
+        { "", 4 << 20, { 0, 2.104, 2.01, 2.22 }, { 0, 1.1, 1.0, 1.2 }, { 0, 1.9, 1.8, 2 }, 0, 0 },
+        { "mem=device", 4 << 20, { 0, 2.104, NAN, NAN }, none, none, 0, 0 },
+        { "", 64, none, { 0, 1.25, 1.2, 1.3 }, none, 0, 0 },
+        { "", 65536, none, none, { 0, 1.75, 1.7, 1.8 }, 0, 0 },
+        { "mem=device", 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 3 },
+        { "mem=device", 4 << 20, { 0, 1.0, 0.99, 1.01 }, none, none, 4, 2 },
     };
     const struct wm_result_comparison comparison = { .bench = "latency",
                                                      .n_arms = 1,
