@@ -28,7 +28,7 @@ static size_t exact_rank(int n_a, int n_b, double tail, double *below)
         }
     size_t rank = 0;
     *below = 0;
-    while (*below + share[n_b][rank] <= tail)
+    while (*below + share[n_b][rank] <= tail * (1 + 1e-9)) /* 1 - level has rounded */
         *below += share[n_b][rank++];
     return rank;
 }
