@@ -31,6 +31,7 @@ static struct wm_cli_files *list_of(struct wm_cli_files *lists, const char *word
 int wm_cli_files_take(struct wm_cli_files *lists, int argc, char **argv, int *n_rest, char ***rest, struct wm_err *err)
 {
     struct wm_cli_files *open = NULL;
+    bool first = false; /* of those behind this occurrence of the option: its own argument */
     *n_rest = 0;
     *rest = calloc((size_t)argc + 1, sizeof(**rest));
     for (struct wm_cli_files *l = lists; l->option != NULL; l++)
@@ -40,20 +41,19 @@ int wm_cli_files_take(struct wm_cli_files *lists, int argc, char **argv, int *n_
         return wm_fail(err, WM_ENOMEM, "calloc", errno, "the command line");
     for (int i = 0; i < argc; i++) {
         char *own;
-        bool first = false;
         if (is_option(argv[i])) {
             open = list_of(lists, argv[i], &own);
             if (open != NULL && own != NULL)
                 open->file[open->n++] = own;
+            first = own == NULL;
             (*rest)[(*n_rest)++] = argv[i];
             continue;
         }
-        if (open != NULL) {
-            first = open->n == 0;
+        if (open != NULL)
             open->file[open->n++] = argv[i];
-        }
         if (open == NULL || first)
             (*rest)[(*n_rest)++] = argv[i];
+        first = false;
     }
     return WM_OK;
 }
