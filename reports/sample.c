@@ -281,6 +281,19 @@ static double asymmetry_of(const struct wm_result_cell *c)
     return largest;
 }
 
+/* Data that were found wrong outrank what the status says. */
+static enum wm_status status_of(const struct wm_result_cell *c)
+{
+    return c->status == WM_MEASURED && c->verify.wrong_elements > 0 ? WM_FAILED : c->status;
+}
+
+static const char *reason_of(const struct wm_result_cell *c)
+{
+    if (c->reason[0] != '\0')
+        return c->reason;
+    return status_of(c) != c->status ? "its data arrived wrong" : c->evidence.reason;
+}
+
 static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struct wm_sample *s, struct wm_err *err)
 {
     double bus = c->bandwidth.bus_bytes_per_s;
@@ -292,11 +305,11 @@ static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struc
         .limit_bytes_per_s = c->limit.bytes_per_s,
         .limit_share = c->limit.share,
         .asymmetry = asymmetry_of(c),
-        .reason = wm_launch_set_text(set, c->reason[0] != '\0' ? c->reason : c->evidence.reason),
+        .reason = wm_launch_set_text(set, reason_of(c)),
         .provider = wm_launch_set_text(set, c->provider),
         .fabric = wm_launch_set_text(set, c->fabric),
         .algo_chosen = wm_launch_set_text(set, c->algo_chosen),
-        .status = (unsigned char)c->status,
+        .status = (unsigned char)status_of(c),
         .here = true,
         .null_transport = strcmp(c->transport, "null") == 0,
         .contradicted = strcmp(c->evidence.verdict, "contradicted") == 0,
