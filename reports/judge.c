@@ -57,23 +57,23 @@ static double excluded_of(const struct wm_policy *policy, double tolerance)
 
 /* ---- what a side says of a cell before any statistics ---- */
 
-static enum wm_why why_of_sample(const struct wm_sample *s)
+static enum wm_why why_of_sample(const struct wm_sample *s, bool simulated_counts)
 {
     static const enum wm_why of_status[WM_STATUSES] = { [WM_FAILED] = WM_WHY_FAILED,
                                                         [WM_TIMEOUT] = WM_WHY_TIMEOUT,
                                                         [WM_SKIPPED] = WM_WHY_SKIPPED,
                                                         [WM_NOT_RUN] = WM_WHY_NOT_RUN };
-    if (s->contradicted)
-        return WM_WHY_CONTRADICTED;
     if (s->status != WM_MEASURED)
         return of_status[s->status];
-    if (s->simulated)
+    if (s->contradicted)
+        return WM_WHY_CONTRADICTED;
+    if (s->simulated && !simulated_counts)
         return WM_WHY_SIMULATED;
     return s->limit_binds && s->limit_share > 1 ? WM_WHY_ABOVE_BOUND : WM_WHY_NONE;
 }
 
 /* Of several reasons the one that says most: in the order of enum wm_why, failed first. */
-enum wm_why wm_side_why(const struct wm_launch_set *set, const int *launch, int n, int subject,
+enum wm_why wm_side_why(const struct wm_launch_set *set, const int *launch, int n, int subject, bool simulated_counts,
                         const struct wm_sample **which)
 {
     enum wm_why why = WM_WHY_NONE;
@@ -81,7 +81,7 @@ enum wm_why wm_side_why(const struct wm_launch_set *set, const int *launch, int 
     *which = NULL;
     for (int k = 0; k < n; k++) {
         const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        enum wm_why this = s->here ? why_of_sample(s) : WM_WHY_NONE;
+        enum wm_why this = s->here ? why_of_sample(s, simulated_counts) : WM_WHY_NONE;
         here += s->here;
         if (this != WM_WHY_NONE && (why == WM_WHY_NONE || this < why)) {
             why = this;
@@ -163,14 +163,14 @@ void wm_side_of(const struct wm_launch_set *set, const int *launch, int n, int s
     *side = (struct wm_side){ .median_ns = NAN, .low_ns = NAN, .high_ns = NAN, .bytes_per_s = NAN };
     for (int k = 0; k < n; k++) {
         const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        if (s->here && isfinite(s->bytes_per_s))
+        if (s->here && s->status == WM_MEASURED && isfinite(s->bytes_per_s))
             work[rates++] = s->bytes_per_s;
     }
     if (rates > 0)
         side->bytes_per_s = wm_median(work, (size_t)rates);
     for (int k = 0; k < n; k++) {
         const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        if (!s->here || !isfinite(s->median_ns))
+        if (!s->here || s->status != WM_MEASURED)
             continue;
         work[measured++] = s->median_ns;
         only = s;
@@ -189,8 +189,7 @@ void wm_side_of(const struct wm_launch_set *set, const int *launch, int n, int s
 /* Simulated figures may be compared; they are no ground for a judgement. */
 static enum wm_why why_of_side(const struct judge *j, int side, int subject, const struct wm_sample **s)
 {
-    enum wm_why why = wm_side_why(j->set, j->launch[side], j->n[side], subject, s);
-    return why == WM_WHY_SIMULATED && j->out->basis == WM_BASIS_COMPARE ? WM_WHY_NONE : why;
+    return wm_side_why(j->set, j->launch[side], j->n[side], subject, j->out->basis == WM_BASIS_COMPARE, s);
 }
 
 static bool testable(const struct judge *j, int subject)
@@ -411,9 +410,8 @@ static bool required(const struct judge *j, int subject)
     const struct wm_policy *policy = j->policy;
     if (j->out->basis == WM_BASIS_COMPARE)
         return false;
-    for (int i = 0; i < policy->n_required; i++)
-        if (fnmatch(policy->required[i], j->set->subject[subject].id, 0) == 0)
-            return true;
+    if (wm_policy_requires(policy, j->set->subject[subject].id))
+        return true;
     for (int k = 0; policy->n_required == 0 && k < j->n[0]; k++)
         if (j->set->launch[j->launch[0][k]].sample[subject].here)
             return true;

@@ -100,17 +100,23 @@ static bool has_name(const struct wm_launch_set_item *l, const char *machine)
     return named > 0;
 }
 
-static bool is_this_machine(const struct held *h, const struct wm_reference *e)
+static bool is_this_machine(const struct wm_launch_set_item *l, const struct wm_reference *e)
 {
-    for (int k = 0; k < h->n; k++) {
-        const struct wm_launch_set_item *l = &h->set->launch[h->launch[k]];
-        if ((e->nodes > 0 && e->nodes != l->hosts) || (e->machine[0] != '\0' && !has_name(l, e->machine)))
+    if ((e->nodes > 0 && e->nodes != l->hosts) || (e->machine[0] != '\0' && !has_name(l, e->machine)))
+        return false;
+    for (int i = 0; i < e->n_hardware; i++)
+        if (!has_hardware(l, &e->hardware[i]))
             return false;
-        for (int i = 0; i < e->n_hardware; i++)
-            if (!has_hardware(l, &e->hardware[i]))
-                return false;
-    }
-    return h->n > 0;
+    return true;
+}
+
+/* Launches that ran on the entry's machine. */
+static int launches_there(const struct held *h, const struct wm_reference *e)
+{
+    int there = 0;
+    for (int k = 0; k < h->n; k++)
+        there += is_this_machine(&h->set->launch[h->launch[k]], e);
+    return there;
 }
 
 static bool same(const char *wanted, const char *is)
@@ -150,24 +156,14 @@ static bool has_library(const struct held *h, const char *library, bool *known)
 
 static struct wm_verdict *add(struct held *h, const struct wm_reference *e)
 {
-    struct wm_verdicts *out = h->out;
-    if ((size_t)out->n_verdicts == h->cap) {
-        size_t cap = h->cap == 0 ? 64 : 2 * h->cap;
-        struct wm_verdict *list = realloc(out->verdict, cap * sizeof(*list));
-        if (list == NULL) {
-            wm_fail(h->err, WM_ENOMEM, "realloc", errno, "verdicts");
-            return NULL;
-        }
-        out->verdict = list;
-        h->cap = cap;
-    }
-    struct wm_verdict *v = &out->verdict[out->n_verdicts++];
-    *v = wm_verdict_blank(wm_launch_set_text(h->set, e->name));
+    struct wm_verdict *v = wm_verdicts_add(h->out, &h->cap, wm_launch_set_text(h->set, e->name), h->err);
+    if (v == NULL)
+        return NULL;
     v->reference_value = e->value;
     v->reference_unit = wm_launch_set_text(h->set, e->unit);
     v->reference_source = wm_launch_set_text(h->set, e->source);
     v->reference_kind = wm_reference_kinds[e->kind];
-    v->required = true;
+    v->required = e->kind != WM_REFERENCE_BOUND; /* to be possible is no merit */
     v->judgement = WM_NOT_JUDGED;
     if (v->name == NULL || v->reference_unit == NULL || v->reference_source == NULL) {
         wm_fail(h->err, WM_ENOMEM, "malloc", errno, "verdicts");
@@ -202,13 +198,18 @@ static int launches_that_meet(struct held *h, const struct wm_reference *e, int 
     return met;
 }
 
-static void judge_bound(struct wm_verdict *v, const struct wm_reference *e)
+/* One launch that is better than can be is a wrong measurement, whatever the others are. */
+static void judge_bound(const struct held *h, struct wm_verdict *v, const struct wm_reference *e, int subject)
 {
-    bool above = e->figure == WM_REFERENCE_RATE ? v->measured_value > e->value : v->measured_value < e->value;
-    v->required = above; /* to be possible is no merit */
+    bool above = false;
+    for (int k = 0; k < h->n; k++) {
+        double is = figure_of(e, &h->set->launch[h->launch[k]].sample[subject]) / e->factor;
+        above |= e->figure == WM_REFERENCE_RATE ? is > e->value : is < e->value;
+    }
+    v->required = above;
     v->judgement = above ? WM_NOT_JUDGED : WM_PASS;
     v->why = above ? WM_WHY_ABOVE_BOUND : WM_WHY_NONE;
-    v->reason = above ? "better than a bound that cannot be exceeded" : "";
+    v->reason = above ? "a launch is better than a bound that cannot be exceeded" : "";
 }
 
 static void judge_value(struct held *h, struct wm_verdict *v, const struct wm_reference *e, int subject)
@@ -217,7 +218,7 @@ static void judge_value(struct held *h, struct wm_verdict *v, const struct wm_re
     int met = launches_that_meet(h, e, subject, criterion_of(h, e, h->set->subject[subject].id), &median);
     v->measured_value = median / e->factor;
     if (e->kind == WM_REFERENCE_BOUND) {
-        judge_bound(v, e);
+        judge_bound(h, v, e, subject);
     } else if (h->n < h->policy->reference_launches) {
         v->why = WM_WHY_FEW_LAUNCHES;
         v->missing_b = h->policy->reference_launches - h->n;
@@ -234,6 +235,14 @@ static void judge_value(struct held *h, struct wm_verdict *v, const struct wm_re
     }
 }
 
+static bool all_have_figure(const struct held *h, const struct wm_reference *e, int subject)
+{
+    for (int k = 0; k < h->n; k++)
+        if (!isfinite(figure_of(e, &h->set->launch[h->launch[k]].sample[subject])))
+            return false;
+    return true;
+}
+
 static int judge_cell(struct held *h, const struct wm_reference *e, int subject)
 {
     struct wm_verdict *v = add(h, e);
@@ -243,15 +252,15 @@ static int judge_cell(struct held *h, const struct wm_reference *e, int subject)
         return h->err->code;
     v->subject = &h->set->subject[subject];
     wm_side_of(h->set, h->launch, h->n, subject, h->work, &v->b);
-    v->why = wm_side_why(h->set, h->launch, h->n, subject, &s);
+    v->why = wm_side_why(h->set, h->launch, h->n, subject, false, &s);
     v->reason = wm_why_text(h->set, v->why, s, "judged");
     if (v->why == WM_WHY_FAILED)
         v->judgement = WM_FAIL;
     if (v->why != WM_WHY_NONE)
         return WM_OK;
-    if (!isfinite(figure_of(e, &h->set->launch[h->launch[0]].sample[subject]))) {
+    if (!all_have_figure(h, e, subject)) {
         v->why = WM_WHY_NO_CONDITION;
-        v->reason = "the cell has no such figure";
+        v->reason = say(h, "the cell has no %s in each judged launch", wm_reference_figures[e->figure]);
     } else if (!has_library(h, e->library, &known)) {
         v->why = WM_WHY_NO_CONDITION;
         v->reason =
@@ -263,11 +272,37 @@ static int judge_cell(struct held *h, const struct wm_reference *e, int subject)
     return WM_OK;
 }
 
+/* What a cell of the entry would be. */
+static const char *wanted(struct held *h, const struct wm_reference *e)
+{
+    char bytes[40] = "", ranks[40] = "";
+    if (e->bytes > 0)
+        snprintf(bytes, sizeof(bytes), " of %lld bytes", (long long)e->bytes);
+    if (e->ranks > 0)
+        snprintf(ranks, sizeof(ranks), " on %lld ranks", (long long)e->ranks);
+    return say(h, "%s%s%s%s%s", e->bench, e->transport[0] == '\0' ? "" : " by ", e->transport, bytes, ranks);
+}
+
+/* An entry that no cell answers. */
+static int leave_open(struct held *h, const struct wm_reference *e, enum wm_why why, const char *reason)
+{
+    struct wm_verdict *v = add(h, e);
+    if (v == NULL)
+        return h->err->code;
+    v->why = why;
+    v->reason = reason;
+    return WM_OK;
+}
+
 static int judge_entry(struct held *h, const struct wm_reference *e)
 {
-    int rc = WM_OK, cells = 0;
-    if (!is_this_machine(h, e))
+    int rc = WM_OK, cells = 0, there = launches_there(h, e);
+    if (there == 0)
         return WM_OK;
+    if (there < h->n)
+        return leave_open(
+            h, e, WM_WHY_PARTLY,
+            say(h, "%d of %d launches ran on this hardware: has a device gone in the others?", there, h->n));
     for (int i = 0; i < h->set->n_subjects && rc == WM_OK; i++)
         if (is_this_cell(e, &h->set->subject[i])) {
             rc = judge_cell(h, e, i);
@@ -275,14 +310,27 @@ static int judge_entry(struct held *h, const struct wm_reference *e)
         }
     if (rc != WM_OK || cells > 0 || e->kind == WM_REFERENCE_BOUND)
         return rc;
-    struct wm_verdict *v = add(h, e);
-    if (v == NULL)
-        return h->err->code;
-    v->why = WM_WHY_ABSENT;
-    v->reason =
-        say(h, "this hardware has it, and no cell meets its conditions: %s%s%s of %lld bytes, %lld ranks", e->bench,
-            e->transport[0] == '\0' ? "" : " by ", e->transport, (long long)e->bytes, (long long)e->ranks);
-    return WM_OK;
+    return leave_open(h, e, WM_WHY_ABSENT,
+                      say(h, "it holds for this hardware, and no launch measured it: run %s", wanted(h, e)));
+}
+
+/* What the policy requires and no entry judges must not pass. */
+static int require_entries(struct held *h)
+{
+    struct wm_verdicts *out = h->out;
+    const struct wm_policy *policy = h->policy;
+    bool *judged = calloc((size_t)h->set->n_subjects + 1, sizeof(*judged));
+    int rc = judged == NULL ? wm_fail(h->err, WM_ENOMEM, "calloc", errno, "verdicts") : WM_OK;
+    for (int i = 0; i < out->n_verdicts && rc == WM_OK; i++)
+        if (out->verdict[i].subject != NULL && strcmp(out->verdict[i].reference_kind, "bound") != 0)
+            judged[out->verdict[i].subject - h->set->subject] = true;
+    for (int i = 0; i < h->set->n_subjects && rc == WM_OK; i++)
+        if (!judged[i] && wm_policy_requires(policy, h->set->subject[i].id))
+            rc = wm_verdicts_open(out, &h->cap, h->set->subject[i].id, WM_WHY_UNMATCHED,
+                                  "the policy requires it, and no reference whose conditions are met here is for it",
+                                  h->err);
+    free(judged);
+    return rc == WM_OK ? wm_require_patterns(h->set, policy, out, &h->cap, h->err) : rc;
 }
 
 static int judge_all(struct held *h, struct wm_references *const *files, int n_files)
@@ -295,6 +343,8 @@ static int judge_all(struct held *h, struct wm_references *const *files, int n_f
     for (int f = 0; f < n_files; f++)
         for (int i = 0; i < files[f]->n && rc == WM_OK; i++)
             rc = judge_entry(h, &files[f]->entry[i]);
+    if (rc == WM_OK)
+        rc = require_entries(h);
     if (rc == WM_OK)
         rc = wm_find(h->set, h->policy, h->out, h->err);
     return rc == WM_OK ? wm_tell_apart(h->set, h->out, h->err) : rc;

@@ -60,6 +60,8 @@ static void add_up(struct wm_verdicts *v, const struct wm_verdict *list, int n, 
         enter(ledger, &list[i]);
         if (!list[i].required && v->basis != WM_BASIS_COMPARE)
             continue;
+        if (v->basis != WM_BASIS_COMPARE && list[i].judgement == WM_PASS) /* as good as decided */
+            continue;
         v->missing_a = list[i].missing_a > v->missing_a ? list[i].missing_a : v->missing_a;
         v->missing_b = list[i].missing_b > v->missing_b ? list[i].missing_b : v->missing_b;
         if (list[i].change == WM_SLOWER)
@@ -94,40 +96,85 @@ void wm_verdicts_close(struct wm_verdicts *v, const struct wm_policy *policy)
         v->exit_status = v->ledger.required == 0 || v->ledger.not_judged > 0 ? 3 : 0;
 }
 
-/* What a policy requires and nobody has must not pass for being nowhere. */
-static int require_patterns(struct wm_launch_set *set, const struct wm_policy *policy, struct wm_verdicts *out,
-                            struct wm_err *err)
+struct wm_verdict *wm_verdicts_add(struct wm_verdicts *out, size_t *cap, const char *name, struct wm_err *err)
 {
-    struct wm_verdict *list = realloc(out->verdict, (size_t)(out->n_verdicts + policy->n_required + 1) * sizeof(*list));
-    if (list == NULL)
-        return wm_fail(err, WM_ENOMEM, "realloc", errno, "verdicts");
-    out->verdict = list;
-    for (int i = 0; i < policy->n_required; i++) {
+    if ((size_t)out->n_verdicts == *cap) {
+        size_t more = *cap == 0 ? 64 : 2 * *cap;
+        struct wm_verdict *list = realloc(out->verdict, more * sizeof(*list));
+        if (list == NULL) {
+            wm_fail(err, WM_ENOMEM, "realloc", errno, "verdicts");
+            return NULL;
+        }
+        out->verdict = list;
+        *cap = more;
+    }
+    struct wm_verdict *v = &out->verdict[out->n_verdicts++];
+    *v = wm_verdict_blank(name);
+    return v;
+}
+
+int wm_verdicts_open(struct wm_verdicts *out, size_t *cap, const char *name, enum wm_why why, const char *reason,
+                     struct wm_err *err)
+{
+    struct wm_verdict *v = wm_verdicts_add(out, cap, name, err);
+    if (v == NULL)
+        return err->code;
+    if (name == NULL)
+        return wm_fail(err, WM_ENOMEM, "malloc", errno, "verdicts");
+    v->required = true;
+    v->judgement = WM_NOT_JUDGED;
+    v->change = WM_INCONCLUSIVE;
+    v->why = why;
+    v->reason = reason;
+    return WM_OK;
+}
+
+bool wm_policy_requires(const struct wm_policy *policy, const char *id)
+{
+    for (int i = 0; i < policy->n_required; i++)
+        if (fnmatch(policy->required[i], id, 0) == 0)
+            return true;
+    return false;
+}
+
+int wm_require_patterns(struct wm_launch_set *set, const struct wm_policy *policy, struct wm_verdicts *out, size_t *cap,
+                        struct wm_err *err)
+{
+    int rc = WM_OK;
+    for (int i = 0; i < policy->n_required && rc == WM_OK; i++) {
         bool found = false;
         for (int k = 0; k < set->n_subjects && !found; k++)
             found = fnmatch(policy->required[i], set->subject[k].id, 0) == 0;
-        if (found)
-            continue;
-        struct wm_verdict *v = &list[out->n_verdicts++];
-        *v = wm_verdict_blank(wm_launch_set_text(set, policy->required[i]));
-        if (v->name == NULL)
-            return wm_fail(err, WM_ENOMEM, "malloc", errno, "verdicts");
-        v->required = true;
-        v->judgement = WM_NOT_JUDGED;
-        v->change = WM_INCONCLUSIVE;
-        v->why = WM_WHY_ABSENT;
-        v->reason = "the policy requires it, and no cell of either side matches it";
+        if (!found)
+            rc = wm_verdicts_open(out, cap, wm_launch_set_text(set, policy->required[i]), WM_WHY_ABSENT,
+                                  "the policy requires it, and no cell matches it", err);
     }
-    return WM_OK;
+    return rc;
+}
+
+/* What an unfinished baseline lacks it cannot ask for. */
+static int require_whole_baseline(struct wm_launch_set *set, struct wm_verdicts *out, size_t *cap, struct wm_err *err)
+{
+    int rc = WM_OK;
+    for (int k = 0; k < set->n_launches && rc == WM_OK; k++)
+        if (set->launch[k].side == 0 && !set->launch[k].complete)
+            rc = wm_verdicts_open(out, cap, set->launch[k].path, WM_WHY_NOT_RUN,
+                                  "this launch of the baseline did not come to its end, and what it lacks is not "
+                                  "required: measure it again",
+                                  err);
+    return rc;
 }
 
 int wm_verdicts_judge(struct wm_launch_set *set, enum wm_basis basis, const struct wm_policy *policy,
                       struct wm_verdicts *out, struct wm_err *err)
 {
     *out = (struct wm_verdicts){ .basis = basis, .set = set };
+    size_t cap = (size_t)set->n_subjects + 1; /* of wm_judge_sides() */
     int rc = wm_judge_sides(set, policy, out, err);
     if (rc == WM_OK && basis != WM_BASIS_COMPARE)
-        rc = require_patterns(set, policy, out, err);
+        rc = wm_require_patterns(set, policy, out, &cap, err);
+    if (rc == WM_OK && basis == WM_BASIS_BASELINE && policy->n_required == 0)
+        rc = require_whole_baseline(set, out, &cap, err);
     if (rc == WM_OK)
         rc = wm_find(set, policy, out, err);
     if (rc == WM_OK)

@@ -185,13 +185,19 @@ int wm_verdicts_json(FILE *to, const struct wm_verdicts *v, struct wm_err *err)
 
 /* ---- CSV, RFC 4180 with line feeds ---- */
 
+/* A spreadsheet would take it for a formula. */
+static bool is_formula(const char *text)
+{
+    return text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+}
+
 static void put_csv_text(FILE *to, const char *text)
 {
-    if (strpbrk(text, ",\"\r\n") == NULL) {
+    if (strpbrk(text, ",\"\r\n") == NULL && !is_formula(text)) {
         fputs(text, to);
         return;
     }
-    fputc('"', to);
+    fputs(is_formula(text) ? "\"'" : "\"", to);
     for (; *text != '\0'; text++) {
         if (*text == '"')
             fputc('"', to);

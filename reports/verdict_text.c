@@ -163,6 +163,16 @@ static void ratio_text(const struct wm_verdict *v, char out[128])
         snprintf(out + n, 128 - (size_t)n, ", within %.1f %%", 100 * v->within);
 }
 
+/* In the reference's unit. */
+static const char *measured_text(const struct wm_verdict *v, char out[128])
+{
+    if (isfinite(v->measured_value))
+        snprintf(out, 128, "%g %s", v->measured_value, v->reference_unit);
+    else
+        snprintf(out, 128, "nothing measured");
+    return out;
+}
+
 static bool listed(const struct wm_verdicts *v, const struct wm_verdict *x, bool all)
 {
     if (all)
@@ -180,14 +190,14 @@ static void put_plain(const struct page *p, const struct wm_verdicts *v, const s
     side_text(&x->a, a);
     side_text(&x->b, b);
     ratio_text(x, ratio);
-    if (isfinite(x->reference_value))
-        fprintf(p->to, "\n             %g %s, wanted %g %s (%s, ", x->measured_value, x->reference_unit,
-                x->reference_value, x->reference_unit, x->reference_kind);
-    if (isfinite(x->reference_value))
-        put_name(p, x->reference_source), fputc(')', p->to);
-    else if (x->curve != NULL)
+    if (isfinite(x->reference_value)) {
+        fprintf(p->to, "\n             %s, wanted %g %s (%s, ", measured_text(x, b), x->reference_value,
+                x->reference_unit, x->reference_kind);
+        put_name(p, x->reference_source);
+        fputc(')', p->to);
+    } else if (x->curve != NULL)
         fprintf(p->to, "\n             all sizes together %s", ratio);
-    else
+    else if (x->a.launches + x->b.launches > 0)
         fprintf(p->to, "\n             %s -> %s, ratio %s", a, b, ratio);
     if (isfinite(x->p))
         fprintf(p->to, ", effect %+.2f, p %.2g", x->effect, x->p);
@@ -204,6 +214,10 @@ static void put_row(const struct page *p, const struct wm_verdicts *v, const str
     side_text(&x->a, a);
     side_text(&x->b, b);
     ratio_text(x, ratio);
+    if (isfinite(x->reference_value)) {
+        snprintf(a, sizeof(a), "%g %s (%s)", x->reference_value, x->reference_unit, x->reference_kind);
+        measured_text(x, b);
+    }
     fprintf(p->to, "| %s | ", word(v, x));
     put_name(p, x->name);
     fprintf(p->to, " | %s | %s | %s | ", a, b, ratio);
@@ -216,6 +230,14 @@ static void put_row(const struct page *p, const struct wm_verdicts *v, const str
     fputs(" |\n", p->to);
 }
 
+static void put_header(const struct page *p, const struct wm_verdicts *v)
+{
+    fputs(v->basis == WM_BASIS_REFERENCE ? "| verdict | name | wanted | judged |"
+                                         : "| verdict | name | baseline | judged |",
+          p->to);
+    fputs(" time ratio | p | why |\n|---|---|---|---|---|---|---|\n", p->to);
+}
+
 static void put_list(const struct page *p, const struct wm_verdicts *v, const struct wm_verdict *list, int n, bool all,
                      const char *title)
 {
@@ -226,8 +248,7 @@ static void put_list(const struct page *p, const struct wm_verdicts *v, const st
         if (!begun)
             heading(p, title);
         if (!begun && p->markdown)
-            fputs("| verdict | name | baseline | judged | time ratio | p | why |\n|---|---|---|---|---|---|---|\n",
-                  p->to);
+            put_header(p, v);
         begun = true;
         if (p->markdown)
             put_row(p, v, &list[i]);

@@ -163,6 +163,49 @@ def test_what_was_not_measured_never_passes(run, make, why, edit, words):
 def test_failed_cell_fails(run, make):
     rc, document = gate(run, make("b", edit=status("failed")), make("a"))
     assert rc == 1 and "it failed in a judged launch: rank 1 said no" in document["verdicts"][0]["reason"]
+    # Evidence does not excuse it.
+    edit = status("failed", evidence={"verdict": "contradicted", "reason": "eth0 carried it"})
+    assert gate(run, make("b", edit=edit), make("a"))[0] == 1
+
+
+def test_wrong_data_fail_whatever_the_status(run, make, tmp_path):
+    wrong = change(7, verify={"checked_bytes": 64, "wrong_elements": 3})
+    rc, document = gate(run, make("b", edit=wrong), make("a"))
+    assert rc == 1 and "its data arrived wrong" in document["verdicts"][0]["reason"]
+    assert run("bless", *make("b", edit=wrong), "-o", tmp_path / "good.json").rc == 2
+
+
+def test_unfinished_baseline_requires_nothing_less(run, make, tmp_path):
+    foot = {"complete": False, "ended_by": "signal"}
+    good = make("a", edit=lambda cells, k: cells[:10], foot=foot)
+    rc, document = gate(run, make("b"), good)
+    assert rc == 3 and document["coverage"]["not_judged_why"] == {"not-run": 5}
+    assert "did not come to its end" in document["verdicts"][0]["reason"]
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"schema": "wiremark-policy/1", "required": ["bench=latency * bytes=1 *"]}))
+    assert gate(run, make("b"), good, "--policy", policy)[0] == 0
+
+
+def test_simulated_and_missing_cells_are_not_compared(run, make):
+    def edit(cells, k):
+        if k == 1:
+            cells[7].update(simulated=True)
+        return cells[:7] + cells[8:] if k == 2 else cells
+
+    end = run("compare", *make("a"), "--to", *make("b", edit=edit), "--format", "json")
+    document = verdicts_of(end)
+    odd = [v for v in document["verdicts"] if v["change"] == "inconclusive"]
+    assert [v["why"] for v in odd] == ["partly-measured"] and "p" not in odd[0]
+    assert all(v["ratio"]["low"] > 0.9 and v["p"] > 0 for v in document["curves"])
+
+
+@pytest.mark.parametrize("a, b, family_error", [(3, 3, 0.1), (4, 4, 0.0286), (1, 39, 0.05), (2, 4, 0.1334)])
+def test_as_few_launches_as_can_decide(run, make, tmp_path, a, b, family_error):
+    """Where 2 / C(n + m, n) is the error asked for, rounding must not make them too few."""
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"schema": "wiremark-policy/1", "family_error": family_error}))
+    rc, document = gate(run, make("b", b, cells=2, slow={1: 0.5}), make("a", a, cells=2), "--policy", policy)
+    assert rc == 1 and "few-launches" not in document["coverage"]["not_judged_why"]
 
 
 def test_an_estimate_may_be_exceeded(run, make):
@@ -271,7 +314,7 @@ def test_policy(run, make, tmp_path):
     rc, document = judged(required=["bench=latency *"])
     assert rc == 0 and document["coverage"]["required"] == 23 and document["coverage"]["not_required"] == 23
     rc, document = judged(required=["bench=latency *", "bench=nowhere *"])
-    assert rc == 3 and "no cell of either side matches" in document["verdicts"][0]["reason"]
+    assert rc == 3 and "no cell matches it" in document["verdicts"][0]["reason"]
 
 
 @pytest.mark.parametrize("text, words", [
@@ -352,6 +395,7 @@ def test_hostile_names(run, make, tmp_path):
         cells[0].update(id=HOSTILE, reason=HOSTILE, provider=HOSTILE)
         cells[1].update(id="\x1b]0;x\x07", status="skipped", reason=HOSTILE)
         cells[1].pop("time_ns")
+        cells[2].update(id='=HYPERLINK("http://example.org")')
 
     results, good = make("b", 4, edit=name), make("a", 4, edit=name)
     for form in ("text", "markdown", "csv", "json"):
@@ -366,6 +410,8 @@ def test_hostile_names(run, make, tmp_path):
         if form == "csv":
             rows = list(csv.reader(io.StringIO(end.stdout, newline="")))
             assert len({len(row) for row in rows}) == 1 and HOSTILE in [row[0] for row in rows]
+            assert not any(text[:1] in ("=", "+", "@") for row in rows for text in row)
+            assert """'=HYPERLINK("http://example.org")""" in [row[0] for row in rows]
         if form == "json":
             assert any(v["name"] == HOSTILE for v in verdicts_of(end)["verdicts"])
 
@@ -413,7 +459,7 @@ def write_reference(path, *entries):
     ({"value": 300, "unit": "us", "figure": "latency"}, 1, "no launch reaches it"),
     ({"value": 80, "unit": "Gb/s"}, 1, "no launch reaches it"),
     ({"value": 76, "unit": "Gb/s"}, 0, ""),
-    ({"conditions": {"bytes": 3}}, 3, "no cell meets its conditions"),
+    ({"conditions": {"bytes": 3}}, 3, "no launch measured it: run allreduce of 3 bytes"),
     ({"conditions": {"library": "nccl >= 2.28"}}, 0, ""),
     ({"conditions": {"library": "nccl >= 2.30"}}, 3, "which is not here"),
     ({"conditions": {"library": "ucx >= 1"}}, 3, "does not say its version"),
@@ -441,6 +487,63 @@ def test_reference_needs_launches(run, make, tmp_path):
     policy = tmp_path / "policy.json"
     policy.write_text('{"schema": "wiremark-policy/1", "reference_launches": 4}')
     assert run("gate", *make("b", 4, head=device), "--reference", reference, "--policy", policy).rc == 1
+
+
+def test_reference_figure_that_some_launches_lack(run, make, tmp_path):
+    def edit(cells, k):
+        if k > 0:
+            cells[45].pop("bandwidth")
+
+    reference = write_reference(tmp_path / "reference.json", entry())
+    end = run("gate", *make("b", head=device, edit=edit), "--reference", reference)
+    assert end.rc == 3 and "no bus-bandwidth in each judged launch" in end.stdout
+
+
+def test_reference_where_one_launch_lost_a_device(run, make, tmp_path):
+    left = iter((device, device, lambda head: device(head).replace("0x2330", "0xffff", 1), device, device))
+    one = {"hardware": [{"pci": "10de:2330"}]}
+    reference = write_reference(tmp_path / "reference.json", entry(), entry(name="any", conditions=one))
+    end = run("gate", *make("b", head=lambda head: next(left)(head)), "--reference", reference)
+    assert end.rc == 3 and "4 of 5 launches ran on this hardware" in end.stdout and "1 passed" in end.stdout
+
+
+def test_reference_bound_of_one_launch(run, make, tmp_path):
+    def edit(cells, k):
+        if k == 2:
+            launches.measured(cells[45], 3e5)
+
+    reference = write_reference(tmp_path / "reference.json", entry(), entry(name="most", value=13, kind="bound"))
+    end = run("gate", *make("b", head=device, edit=edit), "--reference", reference)
+    assert end.rc == 3 and "better than a bound" in end.stdout
+
+    def timeout(cells, k):
+        cells[44].update(status="timeout")
+    reference = write_reference(tmp_path / "reference.json", entry(),
+                                entry(name="most", value=13, kind="bound", conditions={"bytes": 1 << 21}))
+    end = run("gate", *make("b", head=device, edit=timeout), "--reference", reference, "--all")
+    assert end.rc == 0 and "1 not required" in end.stdout and "nan" not in end.stdout
+
+
+@pytest.mark.parametrize("required, rc, words", [
+    ("bench=allreduce * bytes=4194304 *", 0, ""),
+    ("bench=nowhere *", 3, "no cell matches it"),
+    ("bench=latency * bytes=8 *", 3, "no reference whose conditions are met here is for it"),
+])
+def test_policy_requires_beside_references(run, make, tmp_path, required, rc, words):
+    reference = write_reference(tmp_path / "reference.json", entry())
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps({"schema": "wiremark-policy/1", "required": [required]}))
+    end = run("gate", *make("b", head=device), "--reference", reference, "--policy", policy)
+    assert end.rc == rc and words in end.stdout, end.output
+
+
+def test_reference_says_what_is_wanted(run, make, tmp_path):
+    reference = write_reference(tmp_path / "reference.json", entry(value=11), entry(name="y", conditions={"bench": "put"}))
+    results = make("b", head=device)
+    text = run("gate", *results, "--reference", reference).stdout
+    assert "no launch measured it: run put of 4194304 bytes" in text and "-1" not in text and "nan" not in text
+    table = run("gate", *results, "--reference", reference, "--format", "markdown").stdout
+    assert "| 11 GB/s (threshold) | 9." in table and "| 5 GB/s (threshold) | nothing measured |" in table
 
 
 @pytest.mark.parametrize("more, words", [
