@@ -58,11 +58,25 @@ char *wm_err_text(const struct wm_err *err, char *text, size_t bytes)
     return text;
 }
 
+/* Names from files must neither break the line nor steer a terminal: control characters of ASCII, and those of ISO 8859
+ * in UTF-8. */
+static void make_plain(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+        if (*c < ' ' || *c == 0x7f)
+            *c = '?';
+        else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+            c[0] = c[1] = '?';
+    }
+}
+
 void wm_err_print(FILE *to, const struct wm_err *err)
 {
     char text[WM_ERR_TEXT_BYTES];
+    wm_err_text(err, text, sizeof(text));
+    make_plain(text);
     /* One call, so that lines of several ranks do not run into each other. */
-    fprintf(to, "wiremark: %s\n", wm_err_text(err, text, sizeof(text)));
+    fprintf(to, "wiremark: %s\n", text);
 }
 
 int wm_exit_status(enum wm_code code)
