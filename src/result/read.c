@@ -104,7 +104,7 @@ static int parse(const struct document *d, json_t **out, struct wm_err *err)
     json_error_t bad;
     if (d->bytes == 0)
         return wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: the file is empty", d->in.path, d->reader->what);
-    json_t *document = json_loadb(d->text, d->bytes, 0, &bad);
+    json_t *document = json_loadb(d->text, d->bytes, JSON_REJECT_DUPLICATES, &bad);
     if (document == NULL)
         return damaged(d, bad.line > 1 ? bad.line + d->cell_lines : bad.line, &bad, err);
     const char *schema = json_string_value(json_object_get(document, "schema"));
@@ -114,8 +114,9 @@ static int parse(const struct document *d, json_t **out, struct wm_err *err)
     }
     int rc = schema == NULL
                  ? wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: it names no schema", d->in.path, d->reader->what)
-                 : wm_fail(err, WM_EUSAGE, "", 0, "%s:1: schema \"%.80s\" is not %s, which this wiremark reads",
-                           d->in.path, schema, d->reader->schemas[0]);
+                 : wm_fail(err, WM_EUSAGE, "", 0, "%s:1: schema \"%.80s\" is not %s%s%s, which this wiremark reads",
+                           d->in.path, schema, d->reader->schemas[0], d->reader->schemas[1] == NULL ? "" : " or ",
+                           d->reader->schemas[1] == NULL ? "" : d->reader->schemas[1]);
     json_decref(document);
     return rc;
 }
@@ -221,7 +222,7 @@ static int read_cell_line(struct document *d, bool *whole, struct wm_err *err)
         n = cut_list(d->in.text, n, "\"histogram\":[");
         n = cut_list(d->in.text, n, "\"raw_ns\":[");
     }
-    json_t *object = json_loadb(d->in.text, n, 0, &bad);
+    json_t *object = json_loadb(d->in.text, n, JSON_REJECT_DUPLICATES, &bad);
     snprintf(where, sizeof(where), "%ld", d->in.number);
     if (object == NULL && n != bare) { /* the line as it was */
         if (wm_lines_at(&d->in, d->in.at, err) != WM_OK)
