@@ -6,6 +6,7 @@
 #include "reports/verdict.h"
 #include "src/core/units.h"
 #include "src/result/replace.h"
+#include "src/stats/maxt.h"
 
 /* How texts from files are put so that they can neither steer a terminal nor be taken for markup. */
 struct page {
@@ -72,9 +73,8 @@ static void put_coverage(const struct page *p, const struct wm_verdicts *v)
         }
     fprintf(p->to, "%s; %d not required\n", first ? "" : ")", l->not_required);
     if (l->required == 0)
-        fprintf(p->to,
-                "%snothing is required: no cell of the baseline, or no reference whose conditions are met here\n",
-                p->markdown ? "\n" : "");
+        fprintf(p->to, "%snothing is required: %s\n", p->markdown ? "\n" : "",
+                v->basis == WM_BASIS_REFERENCE ? "no reference is for this hardware" : "the baseline has no cells");
 }
 
 static void put_test(const struct page *p, const struct wm_verdicts *v)
@@ -88,7 +88,10 @@ static void put_test(const struct page *p, const struct wm_verdicts *v)
         fprintf(p->to, "%ld relabellings%s; any false alarm in this file: %g %%; tolerance %g %%\n", v->relabellings,
                 v->exact ? ", all there are" : "", 100 * v->family_error, 100 * v->tolerance);
     else if (v->basis != WM_BASIS_REFERENCE)
-        fprintf(p->to, "too few for a verdict\n");
+        fprintf(p->to, "%s\n",
+                wm_maxt_smallest_p(v->launches_a, v->launches_b) > v->family_error * (1 + 1e-9)
+                    ? "too few for a verdict"
+                    : "no cell is measured in all of them");
     if (v->exit_status == 1 && isfinite(v->tolerance_to_pass))
         fprintf(p->to, "%sa tolerance of %.1f %% would have passed\n", gap, ceil(1000 * v->tolerance_to_pass) / 10);
     if (v->missing_a + v->missing_b > 0)

@@ -355,6 +355,9 @@ def replaced(old, new, count=1):
     (replaced('"min":', '"min":1e9,"x":'), "time_ns.median is outside of time_ns.min to time_ns.max"),
     (replaced('"alg_bytes_per_s":', '"alg_bytes_per_s":1e15,"x":'), "their units contradict each other"),
     (replaced('"id":"b-1-0"', '"id":""'), "run.id is missing"),
+    (replaced('"status":"measured"', '"status":"timeout","status":"measured"'), "duplicate object key"),
+    (replaced('"comparisons"', '"cells": [],\n"comparisons"'), "duplicate object key"),
+    (lambda text: replaced('"min":', '"min":1e9,"x":')(replaced("bench=latency transport=mpi", "\\u001b[2J\\n\\u009b1mx")(text)), "'?[2J???1mx"),
     (replaced('"bytes":2,', '"bytes":3,'), "bytes of cell 'bench=latency"),
     (lambda text: text.replace(text.splitlines()[8], text.splitlines()[7]), "is there twice"),
 ])
@@ -370,6 +373,13 @@ def test_bad_result(run, make, tmp_path, damage, words):
         assert end.rc == 2 and not end.stdout and words in end.stderr, end.output
         assert end.stderr.count("\n") == 1 and "bad.json" in end.stderr
         assert not (tmp_path / "new.json").exists()
+
+
+def test_nothing_to_test_is_not_too_few(run, make):
+    end = run("gate", *make("b", cells=0), "--baseline", *make("a"))
+    assert end.rc == 3 and "no cell is measured in all of them" in end.stdout and "too few" not in end.stdout
+    end = run("gate", *make("c"), "--baseline", *make("d", cells=0))
+    assert end.rc == 3 and "nothing is required: the baseline has no cells" in end.stdout
 
 
 def test_the_same_launch_counts_once(run, make, tmp_path):
