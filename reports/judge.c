@@ -22,6 +22,9 @@ const char *const wm_why_names[] = {
 
 enum { MOST_MISSING = 1000 };
 
+/* No mend makes a fabric so much faster: other units, or not the same was measured. */
+static const double most_faster = 100;
+
 struct judge {
     struct wm_launch_set *set;
     const struct wm_policy *policy;
@@ -52,7 +55,7 @@ double wm_policy_tolerance(const struct wm_policy *policy, const char *name)
 
 static double excluded_of(const struct wm_policy *policy, double tolerance)
 {
-    return policy->excluded > 0 ? policy->excluded : 2 * tolerance;
+    return policy->excluded > 0 ? fmax(policy->excluded, tolerance) : 2 * tolerance;
 }
 
 /* ---- what a side says of a cell before any statistics ---- */
@@ -309,6 +312,11 @@ static void decide(const struct judge *j, struct wm_verdict *v)
     } else {
         v->change = WM_INCONCLUSIVE;
         launches_to_narrow(j, v, tolerance, excluded);
+    }
+    if (v->ratio < 1 / most_faster) {
+        v->judgement = WM_NOT_JUDGED;
+        v->why = WM_WHY_ABOVE_BOUND;
+        v->reason = say(j->set, "%.3g times as fast as its baseline: other units, or not the same work?", 1 / v->ratio);
     }
     if (v->change == WM_INCONCLUSIVE && v->ratio_high > 1 + excluded) {
         v->judgement = WM_NOT_JUDGED;

@@ -119,6 +119,8 @@ static int read_numbers(const struct wm_strict *s, struct wm_policy *policy, str
         wm_strict_real(s, s->root, "reference_launches", 1, 1000, &launches, err) != WM_OK ||
         wm_strict_real(s, s->root, "seed", 0, 0x1p53, &seed, err) != WM_OK)
         return err->code;
+    if (launches != floor(launches))
+        return wm_strict_fail(s, "reference_launches", 0, err, "wanted is a whole number");
     policy->reference_launches = (int)launches;
     policy->seed = (uint64_t)seed;
     if (policy->excluded > 0 && policy->excluded < policy->tolerance)

@@ -1,4 +1,4 @@
-#include <math.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 
 #include "reports/reference.h"
@@ -117,6 +117,23 @@ static int read_policy(const struct gate *g, struct wm_policy *policy, struct wm
     return WM_OK;
 }
 
+/* A rule that is misspelt leaves its cells with the general tolerance. */
+static void warn_of_idle_rules(const struct gate *g, const struct wm_policy *policy, const struct wm_launch_set *set)
+{
+    for (int i = 0; i < policy->n_rules; i++) {
+        struct wm_err idle = { .rank = -1 };
+        bool found = false;
+        for (int k = 0; k < set->n_subjects && !found; k++)
+            found = fnmatch(policy->rule[i].pattern, set->subject[k].id, 0) == 0;
+        for (int k = 0; k < set->n_curves && !found; k++)
+            found = fnmatch(policy->rule[i].pattern, set->curve[k].name, 0) == 0;
+        wm_fail(&idle, WM_EUSAGE, "", 0, "warning: %s: no cell matches the rule for '%.160s'", g->conf->policy,
+                policy->rule[i].pattern);
+        if (!found)
+            wm_err_print(stderr, &idle);
+    }
+}
+
 static int judge(struct gate *g, const struct wm_policy *policy, struct wm_launch_set *set, struct wm_err *err)
 {
     struct wm_verdicts v = { 0 };
@@ -129,6 +146,7 @@ static int judge(struct gate *g, const struct wm_policy *policy, struct wm_launc
     }
     if (err->code == WM_OK) {
         g->status = v.exit_status;
+        warn_of_idle_rules(g, policy, set);
         wm_cli_put_verdicts(&v, (enum wm_cli_format)g->conf->format, g->conf->all, g->conf->output, err);
     }
     wm_verdicts_free(&v);

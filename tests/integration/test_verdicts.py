@@ -208,6 +208,16 @@ def test_as_few_launches_as_can_decide(run, make, tmp_path, a, b, family_error):
     assert rc == 1 and "few-launches" not in document["coverage"]["not_judged_why"]
 
 
+def test_another_unit_is_no_progress(run, make):
+    def edit(cells, k):
+        for name in ("median", "ci95_low", "ci95_high", "min", "max"):
+            cells[3]["time_ns"][name] /= 1000
+
+    rc, document = gate(run, make("b", edit=edit), make("a"))
+    assert rc == 3 and document["coverage"]["not_judged_why"] == {"above-bound": 1}
+    assert "times as fast as its baseline" in document["verdicts"][0]["reason"]
+
+
 def test_an_estimate_may_be_exceeded(run, make):
     limit = {"bytes_per_s": 1e6, "share": 1.3, "kind": "estimate", "source": "x"}
     rc, document = gate(run, make("b", edit=change(7, limit=limit)), make("a"))
@@ -311,6 +321,10 @@ def test_policy(run, make, tmp_path):
     assert judged(tolerance=0.08)[0] == 0
     assert judged(rules=[{"cells": "*bytes=128 *", "tolerance": 0.2}])[0] == 0
     assert judged(rules=[{"cells": "*bytes=256 *", "tolerance": 0.2}])[0] == 1
+    assert judged(excluded=0.04, rules=[{"cells": "*bytes=128 *", "tolerance": 0.2}], required=["*bytes=128 *"])[0] == 0
+    policy.write_text(json.dumps({"schema": "wiremark-policy/1", "rules": [{"cells": "bench=lateny *", "tolerance": 0.01}]}))
+    end = run("gate", *good, "--baseline", *make("c"), "--policy", policy)
+    assert end.rc == 0 and "policy.json: no cell matches the rule for 'bench=lateny *'" in end.stderr
     rc, document = judged(required=["bench=latency *"])
     assert rc == 0 and document["coverage"]["required"] == 23 and document["coverage"]["not_required"] == 23
     rc, document = judged(required=["bench=latency *", "bench=nowhere *"])
@@ -324,6 +338,7 @@ def test_policy(run, make, tmp_path):
     ('{"schema": "wiremark-policy/1", "tolerance": NaN}', ":1:"),
     ('{"schema": "wiremark-policy/1", "tolerance": 0.1, "tolerance": 0.2}', "duplicate object key"),
     ('{"schema": "wiremark-policy/1",\n"required": []}', ":2: required: "),
+    ('{"schema": "wiremark-policy/1",\n"reference_launches": 2.5}', ":2: reference_launches: wanted is a whole number"),
     ('{"schema": "wiremark-policy/1",\n"fatal": ["everything"]}', ":2: fatal: [0] is not one of"),
     ('{"schema": "wiremark-policy/1",\n"rules": [{"cells": "*", "tolerance": 0.1, "x\\u001b[2J": 1}]}', "unknown key"),
     ('{"schema": "wiremark-policy/1"', ":1:"),
