@@ -14,6 +14,13 @@ struct page {
     bool markdown;
 };
 
+/* Characters of UTF-8 that turn the direction of writing or break a line: U+2028 to U+202E, U+2066 to U+2069. */
+static bool turns(const unsigned char *c)
+{
+    return c[0] == 0xe2 &&
+           ((c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 static void put_name(const struct page *p, const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
@@ -21,6 +28,8 @@ static void put_name(const struct page *p, const char *text)
             fputc('?', p->to);
         else if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* control characters of ISO 8859 in UTF-8 */
             fputc('?', p->to), c++;
+        else if (turns(c))
+            fputc('?', p->to), c += 2;
         else if (p->markdown && strchr("|`<>&*_[]\\#@~!", *c) != NULL)
             fprintf(p->to, "&#%d;", *c);
         else

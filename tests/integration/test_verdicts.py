@@ -412,12 +412,12 @@ def test_laid_out_anew(run, make, tmp_path):
     assert rc == 0
 
 
-HOSTILE = 'x"\'<script>alert(1)</script>|`::error::\x1b[2J\r\n,=1+1 @all & é \x9b'
+HOSTILE = 'x"\'<script>alert(1)</script>|`::error::\x1b[2J\r\n,=1+1 @all & é \x9b\u202e\u2028'
 
 
 def test_hostile_names(run, make, tmp_path):
     def name(cells, k):
-        cells[0].update(id=HOSTILE, reason=HOSTILE, provider=HOSTILE)
+        cells[0].update(id=HOSTILE, reason=HOSTILE, provider=HOSTILE[-40:])
         cells[1].update(id="\x1b]0;x\x07", status="skipped", reason=HOSTILE)
         cells[1].pop("time_ns")
         cells[2].update(id='=HYPERLINK("http://example.org")')
@@ -428,6 +428,7 @@ def test_hostile_names(run, make, tmp_path):
         assert end.rc == 3 and "Traceback" not in end.stderr
         if form in ("text", "markdown"):
             assert not any(ord(c) < 32 and c != "\n" for c in end.stdout) and "\x9b" not in end.stdout
+            assert "\u202e" not in end.stdout and "\u2028" not in end.stdout and "é" in end.stdout
         if form == "markdown":
             assert "<" not in end.stdout and "`" not in end.stdout and "@" not in end.stdout
             rows = [line for line in end.stdout.splitlines() if line.startswith("|")]
