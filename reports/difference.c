@@ -9,11 +9,11 @@ enum { MOST_DIFFERENCES = 200 };
 
 static const char *value_of(const struct wm_launch_set_item *item, const char *name)
 {
-    int low = 0, high = item->n_facts - 1;
+    int low = 0, high = item->facts.n - 1;
     while (low <= high) {
-        int middle = (low + high) / 2, order = strcmp(name, item->fact[middle].name);
+        int middle = (low + high) / 2, order = strcmp(name, item->facts.fact[middle].name);
         if (order == 0)
-            return item->fact[middle].value;
+            return item->facts.fact[middle].value;
         if (order < 0)
             high = middle - 1;
         else
@@ -47,14 +47,14 @@ static int tell_two(const struct wm_launch_set_item *a, const struct wm_launch_s
 {
     bool within = a->side == b->side;
     int rc = WM_OK;
-    for (int i = 0; i < a->n_facts && rc == WM_OK; i++) {
-        const char *other = value_of(b, a->fact[i].name);
-        if (other != a->fact[i].value)
-            rc = note(out, a->fact[i].name, a->fact[i].value, other, within, err);
+    for (int i = 0; i < a->facts.n && rc == WM_OK; i++) {
+        const char *other = value_of(b, a->facts.fact[i].name);
+        if (other != a->facts.fact[i].value)
+            rc = note(out, a->facts.fact[i].name, a->facts.fact[i].value, other, within, err);
     }
-    for (int i = 0; i < b->n_facts && rc == WM_OK; i++)
-        if (value_of(a, b->fact[i].name) == NULL)
-            rc = note(out, b->fact[i].name, NULL, b->fact[i].value, within, err);
+    for (int i = 0; i < b->facts.n && rc == WM_OK; i++)
+        if (value_of(a, b->facts.fact[i].name) == NULL)
+            rc = note(out, b->facts.fact[i].name, NULL, b->facts.fact[i].value, within, err);
     return rc;
 }
 

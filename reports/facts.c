@@ -2,36 +2,44 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_FACTS = 100000, NAME_BYTES = 400 };
 
 struct flat {
-    struct wm_launch_set *set;
-    struct wm_launch_set_item *item;
+    struct wm_intern *texts;
+    const char *path;
+    struct wm_facts *out;
     size_t cap;
     char name[NAME_BYTES];
     struct wm_err *err;
 };
 
+static const char *interned(struct flat *f, const char *text)
+{
+    const struct wm_interned *entry = wm_intern(f->texts, text, strlen(text));
+    return entry != NULL ? entry->text : NULL;
+}
+
 static int add(struct flat *f, const char *value)
 {
-    struct wm_launch_set_item *item = f->item;
-    if (item->n_facts == MOST_FACTS)
+    struct wm_facts *out = f->out;
+    if (out->n == MOST_FACTS)
         return WM_OK;
-    if ((size_t)item->n_facts == f->cap) {
+    if ((size_t)out->n == f->cap) {
         size_t cap = f->cap == 0 ? 64 : 2 * f->cap;
-        struct wm_fact *grown = realloc(item->fact, cap * sizeof(*grown));
-        if (grown == NULL)
-            return wm_fail(f->err, WM_ENOMEM, "realloc", errno, "facts of %s", item->path);
-        item->fact = grown;
+        struct wm_fact *more = realloc(out->fact, cap * sizeof(*more));
+        if (more == NULL)
+            return wm_fail(f->err, WM_ENOMEM, "realloc", errno, "facts of %s", f->path);
+        out->fact = more;
         f->cap = cap;
     }
-    struct wm_fact fact = { wm_launch_set_text(f->set, f->name), wm_launch_set_text(f->set, value) };
+    struct wm_fact fact = { interned(f, f->name), interned(f, value) };
     if (fact.name == NULL || fact.value == NULL)
-        return wm_fail(f->err, WM_ENOMEM, "malloc", errno, "facts of %s", item->path);
-    item->fact[item->n_facts++] = fact;
+        return wm_fail(f->err, WM_ENOMEM, "malloc", errno, "facts of %s", f->path);
+    out->fact[out->n++] = fact;
     return WM_OK;
 }
 
@@ -56,6 +64,7 @@ static bool of_one_launch(const char *variable)
                                             "OMPI_*session_dir",
                                             "OMPI_*precondition_transports",
                                             "OMPI_*_vpid",
+                                            "OMPI_MCA_initial_wdir",
                                             "SLURM_*JOB*ID*",
                                             "SLURM_*NODELIST*",
                                             "SLURM_*TIME*",
@@ -145,7 +154,7 @@ static int add_hosts(struct flat *f, const json_t *ranks)
     json_t *seen = json_object(), *rank;
     char text[32];
     size_t i;
-    int rc = seen == NULL ? wm_fail(f->err, WM_ENOMEM, "json_object", 0, "hosts of %s", f->item->path) : WM_OK;
+    int rc = seen == NULL ? wm_fail(f->err, WM_ENOMEM, "json_object", 0, "hosts of %s", f->path) : WM_OK;
     json_array_foreach(ranks, i, rank)
     {
         const char *host = json_string_value(json_object_get(rank, "host"));
@@ -157,8 +166,8 @@ static int add_hosts(struct flat *f, const json_t *ranks)
         snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(seen, host)));
         rc = add(f, text);
     }
-    f->item->ranks = (int)json_array_size(ranks);
-    f->item->hosts = (int)json_object_size(seen);
+    f->out->ranks = (int)json_array_size(ranks);
+    f->out->hosts = (int)json_object_size(seen);
     json_decref(seen);
     f->name[0] = '\0';
     return rc;
@@ -169,15 +178,16 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct wm_fact *)a)->name, ((const struct wm_fact *)b)->name);
 }
 
-int wm_facts_read(struct wm_launch_set *set, const json_t *head, struct wm_launch_set_item *item, struct wm_err *err)
+int wm_facts_read(struct wm_intern *texts, const json_t *head, const char *path, struct wm_facts *out,
+                  struct wm_err *err)
 {
     static const char *const parts[] = { "tool", "world", "environment", "topology", NULL };
-    struct flat f = { .set = set, .item = item, .err = err };
+    struct flat f = { .texts = texts, .path = path, .out = out, .err = err };
     int rc = add_hosts(&f, json_object_get(json_object_get(head, "world"), "ranks"));
     for (int i = 0; parts[i] != NULL && rc == WM_OK; i++)
         if (json_object_get(head, parts[i]) != NULL)
             rc = add_member(&f, 0, "", parts[i], "", json_object_get(head, parts[i]), 12);
-    if (rc == WM_OK && item->n_facts > 0)
-        qsort(item->fact, (size_t)item->n_facts, sizeof(*item->fact), by_name);
+    if (rc == WM_OK && out->n > 0)
+        qsort(out->fact, (size_t)out->n, sizeof(*out->fact), by_name);
     return rc;
 }

@@ -37,9 +37,9 @@ static const char *say(struct held *h, const char *format, ...)
 
 static const char *fact_of(const struct wm_launch_set_item *l, const char *name)
 {
-    for (int i = 0; i < l->n_facts; i++)
-        if (strcmp(l->fact[i].name, name) == 0)
-            return l->fact[i].value;
+    for (int i = 0; i < l->facts.n; i++)
+        if (strcmp(l->facts.fact[i].name, name) == 0)
+            return l->facts.fact[i].value;
     return NULL;
 }
 
@@ -75,11 +75,11 @@ static bool has_hardware(const struct wm_launch_set_item *l, const struct wm_ref
         bool there = false;
         snprintf(prefix, sizeof(prefix), "topology.kinds[%d].", kinds);
         n = 0;
-        for (int i = 0; i < l->n_facts; i++) {
-            if (strncmp(l->fact[i].name, prefix, strlen(prefix)) != 0)
+        for (int i = 0; i < l->facts.n; i++) {
+            if (strncmp(l->facts.fact[i].name, prefix, strlen(prefix)) != 0)
                 continue;
             there = true;
-            n += is_device(l, &l->fact[i], h);
+            n += is_device(l, &l->facts.fact[i], h);
         }
         if (!there)
             return kinds > 0;
@@ -91,9 +91,9 @@ static bool has_hardware(const struct wm_launch_set_item *l, const struct wm_ref
 static bool has_name(const struct wm_launch_set_item *l, const char *machine)
 {
     int named = 0;
-    for (int i = 0; i < l->n_facts; i++)
-        if (strncmp(l->fact[i].name, "topology.kinds[", 15) == 0 && ends_in(l->fact[i].name, "].machine")) {
-            if (fnmatch(machine, l->fact[i].value, 0) != 0)
+    for (int i = 0; i < l->facts.n; i++)
+        if (strncmp(l->facts.fact[i].name, "topology.kinds[", 15) == 0 && ends_in(l->facts.fact[i].name, "].machine")) {
+            if (fnmatch(machine, l->facts.fact[i].value, 0) != 0)
                 return false;
             named++;
         }
@@ -102,7 +102,7 @@ static bool has_name(const struct wm_launch_set_item *l, const char *machine)
 
 static bool is_this_machine(const struct wm_launch_set_item *l, const struct wm_reference *e)
 {
-    if ((e->nodes > 0 && e->nodes != l->hosts) || (e->machine[0] != '\0' && !has_name(l, e->machine)))
+    if ((e->nodes > 0 && e->nodes != l->facts.hosts) || (e->machine[0] != '\0' && !has_name(l, e->machine)))
         return false;
     for (int i = 0; i < e->n_hardware; i++)
         if (!has_hardware(l, &e->hardware[i]))

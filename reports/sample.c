@@ -33,7 +33,7 @@ int wm_launch_set_open(struct wm_launch_set *set, struct wm_err *err)
 void wm_launch_set_close(struct wm_launch_set *set)
 {
     for (int k = 0; k < set->n_launches; k++) {
-        free(set->launch[k].fact);
+        free(set->launch[k].facts.fact);
         free(set->launch[k].sample);
     }
     free(set->launch);
@@ -107,7 +107,7 @@ static int add_launch(struct reading *r, const json_t *head, struct wm_err *err)
     if (same_run(set, r->side, item->run_id))
         return wm_fail(err, WM_EUSAGE, "", 0, "%s: run %.60s is there already: a launch counts once", r->path, id);
     set->n_launches++;
-    return wm_facts_read(set, head, item, err);
+    return wm_facts_read(set->texts, head, r->path, &item->facts, err);
 }
 
 static int take_head(const json_t *head, void *arg, struct wm_err *err)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reports/facts.h"
 #include "src/core/err.h"
 #include "src/result/result.h"
 
@@ -38,18 +39,11 @@ struct wm_sample {
     bool limit_binds; /* kind link or measured: cannot be exceeded */
 };
 
-/* A fact of a launch's environment, a leaf of the document: "environment.versions.nccl" is "2.28.9". */
-struct wm_fact {
-    const char *name, *value;
-};
-
 struct wm_launch_set_item {
     const char *path; /* of the file; a baseline's launches share it */
     const char *run_id, *started_utc;
     bool complete;
-    int ranks, hosts;
-    struct wm_fact *fact; /* sorted by name */
-    int n_facts;
+    struct wm_facts facts;
     struct wm_sample *sample; /* [set->n_subjects] */
     size_t cap;               /* private */
     int side;                 /* 0: baseline, A; 1: judged, B */
