@@ -231,6 +231,7 @@ AT       := $(DESTDIR)$(PREFIX)
 install: all
 	@install -d $(AT)/bin $(AT)/share/man/man1 $(AT)/share/wiremark $(AT)/share/bash-completion/completions
 	$(call say,INSTALL,$(AT)/bin/wiremark)install -m 755 $(BINARY) $(AT)/bin/wiremark
+	@install -m 755 scripts/wiremark-launches $(AT)/bin/wiremark-launches
 	@install -m 644 $(BUILD)/wiremark.1 $(AT)/share/man/man1/wiremark.1
 	@install -m 644 $(BUILD)/wiremark.bash $(AT)/share/bash-completion/completions/wiremark
 	@$(if $(SCHEMA),install -m 644 $(SCHEMA) $(AT)/share/wiremark)
@@ -238,7 +239,8 @@ install: all
 	@$(if $(EXAMPLES),install -d $(AT)/share/doc/wiremark/examples && cp -R $(EXAMPLES) $(AT)/share/doc/wiremark/examples)
 
 uninstall:
-	rm -f $(AT)/bin/wiremark $(AT)/share/man/man1/wiremark.1 $(AT)/share/bash-completion/completions/wiremark
+	rm -f $(AT)/bin/wiremark $(AT)/bin/wiremark-launches $(AT)/share/man/man1/wiremark.1 \
+	    $(AT)/share/bash-completion/completions/wiremark
 	rm -rf $(AT)/share/wiremark $(AT)/share/doc/wiremark
 
 # Removes only folders that this Makefile configured.

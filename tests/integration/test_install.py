@@ -72,7 +72,7 @@ def make(goal, to):
 
 def test_install_lays_down_what_runs_and_uninstall_takes_it_away(tmp_path):
     files = make("install", tmp_path)
-    for name in ("bin/wiremark", "share/man/man1/wiremark.1", "share/wiremark/wiremark-result-1.schema.json",
+    for name in ("bin/wiremark", "bin/wiremark-launches", "share/man/man1/wiremark.1", "share/wiremark/wiremark-result-1.schema.json",
                  "share/bash-completion/completions/wiremark", "share/doc/wiremark/examples/read_result.py"):
         assert f"opt/wm/{name}" in files, files
     said = subprocess.run([tmp_path / "opt/wm/bin/wiremark", "--version"], stdout=subprocess.PIPE, text=True)
