@@ -17,7 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
 .PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall versus check-hosts \
-        check-roce fuzz clean help FORCE
+        check-slurm check-roce fuzz clean help FORCE
 
 all:
 
@@ -181,7 +181,7 @@ ci:
 CHECK = MAKE='$(MAKE)' MPIRUN='$(MPIRUN)' BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' V='$(V)' scripts/python scripts/check
 
 check:
-	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize aarch64 valgrind hosts roce)
+	+@$(CHECK) $(if $(SANITIZE),unit smoke,lint unit ranks integration clang mpich sanitize aarch64 valgrind hosts slurm roce)
 
 test:
 	+@$(CHECK) --quick lint unit ranks integration
@@ -194,6 +194,9 @@ integration:
 
 check-hosts:
 	+@$(CHECK) hosts
+
+check-slurm:
+	+@$(CHECK) slurm
 
 check-roce:
 	+@$(CHECK) roce
@@ -256,9 +259,9 @@ help:
 #: make quickstart    install what is missing, build, measure 2 ranks on this machine: the table and wiremark-result.json
 #: make ci            install what the checks need, then make check
 #: make check         every check: lint, tests, gcc and clang, Open MPI and MPICH, sanitizers, valgrind, aarch64, hosts,
-#:                    and RDMA between two guests
+#:                    a job of Slurm, and RDMA between two guests
 #: make test          lint, unit tests and 2-rank integration tests, under 3 minutes
-#: make unit | integration | lint | check-hosts | check-roce    one part of the checks
+#: make unit | integration | lint | check-hosts | check-slurm | check-roce    one part of the checks
 #: make fuzz          libFuzzer over all readers, FUZZ_SECONDS=600 each; needs clang
 #: make format        clang-format all C files
 #: make readme        write README's option table anew

@@ -12,7 +12,7 @@ PACKAGES = {
     "build": ["make", "gcc", "pkg-config", "libopenmpi-dev", "libjansson-dev", "libhwloc-dev"],
     "run": ["openmpi-bin"],
     "test": ["clang", "cppcheck", "shellcheck", "mandoc", "mpich", "valgrind", "iproute2", "nodejs", "npm",
-             "chromium", "zlib1g-dev"],
+             "chromium", "zlib1g-dev", "slurm-client"],
 }
 
 
