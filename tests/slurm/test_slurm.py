@@ -15,10 +15,8 @@ UP_SECONDS = 40
 JOB_SECONDS = 60
 
 
-def pytest_generate_tests(metafunc):
-    ready = subprocess.run([SLURM_LAB, "check"], stdout=subprocess.PIPE, text=True)
-    if ready.returncode:
-        metafunc.definition.add_marker(pytest.mark.skip(reason=ready.stdout.strip()))
+READY = subprocess.run([SLURM_LAB, "check"], stdout=subprocess.PIPE, text=True)
+pytestmark = pytest.mark.skipif(READY.returncode != 0, reason=READY.stdout.strip() or "the lab can be had")
 
 
 def wait_until(happens, seconds, what):
