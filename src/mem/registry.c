@@ -8,7 +8,7 @@
 extern const unsigned char wm_cuda_code[]; /* cuda_kernels.cu by nvcc; see the Makefile */
 struct wm_cuda_image wm_cuda_image = { wm_cuda_code, WM_CUDA_TOOLKIT };
 #else
-#define GPU(mem) "the CUDA toolkit when wiremark is built (make CUDA_HOME=DIR)", NULL
+#define GPU(mem) "the CUDA toolkit (make CUDA_HOME=DIR)", NULL
 struct wm_cuda_image wm_cuda_image;
 #endif
 

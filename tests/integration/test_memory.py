@@ -38,7 +38,7 @@ def test_kinds_that_are_not_built_in_say_what_they_need(memory):
     if "not built in" not in lines["device"]:
         pytest.skip("this wiremark was built with CUDA")
     assert {lines[kind] for kind in ("pinned", "device", "managed")} == {
-        "not built in: needs the CUDA toolkit when wiremark is built (make CUDA_HOME=DIR)"}
+        "not built in: needs the CUDA toolkit (make CUDA_HOME=DIR)"}
 
 
 def has_driver():
