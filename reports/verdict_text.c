@@ -1,6 +1,8 @@
 /** Verdicts for people: a terminal, or Markdown. What is worst stands first; what differs around the cells before it.
  */
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reports/verdict.h"
@@ -30,6 +32,8 @@ static void put_name(const struct page *p, const char *text)
             fputc('?', p->to), c++;
         else if (turns(c))
             fputc('?', p->to), c += 2;
+        else if (c[0] == '#' && c[1] == '#' && c[2] == '[') /* commands of workflows' logs, anywhere in a line */
+            fputc('?', p->to);
         else if (p->markdown && strchr("|`<>&*_[]\\#@~!", *c) != NULL)
             fprintf(p->to, "&#%d;", *c);
         else
@@ -293,4 +297,34 @@ int wm_verdicts_markdown(FILE *to, const struct wm_verdicts *v, bool all, struct
 {
     struct page p = { .to = to, .markdown = true };
     return put_page(&p, v, all, err);
+}
+
+/* Up to the end of a line: whole rows. */
+static int put_start(FILE *to, const char *text, size_t n, struct wm_err *err)
+{
+    enum { LIMIT = 1048576 - 256 };
+    char more[128];
+    size_t left_out = 0, kept = n;
+    while (kept > LIMIT || (kept < n && kept > 0 && text[kept - 1] != '\n'))
+        left_out += text[--kept] == '\n';
+    if (wm_put(to, text, kept, err) != WM_OK || kept == n)
+        return err->code;
+    snprintf(more, sizeof(more), "\n%zu more lines are left out: a summary is below 1 MiB\n", left_out);
+    return wm_put_text(to, more, err);
+}
+
+int wm_verdicts_summary(FILE *to, const struct wm_verdicts *v, bool all, struct wm_err *err)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    if (memory == NULL)
+        return wm_fail(err, WM_ENOMEM, "open_memstream", errno, "the summary");
+    wm_verdicts_markdown(memory, v, all, err);
+    if (fclose(memory) != 0 && err->code == WM_OK)
+        wm_fail(err, WM_ENOMEM, "fclose", errno, "the summary");
+    if (err->code == WM_OK)
+        put_start(to, text, n, err);
+    free(text);
+    return err->code;
 }

@@ -6,7 +6,7 @@
 #include "src/cli/verdicts.h"
 
 struct gate_conf {
-    char *baseline, *reference, *policy, *lint, *output;
+    char *baseline, *reference, *policy, *lint, *output, *write;
     double tolerance;
     int64_t format;
     bool all, help;
@@ -42,17 +42,22 @@ static const struct wm_option rows[] = {
       .type = WM_OPT_CHOICE,
       .names = wm_cli_formats,
       .offset = offsetof(struct gate_conf, format),
-      .help = "text, markdown, csv or json" },
+      .help = "what is written; below 1 MiB: summary" },
     { .name = "output",
       .letter = 'o',
       .arg = "FILE",
       .type = WM_OPT_TEXT,
       .offset = offsetof(struct gate_conf, output),
       .help = "written whole or not at all; without it the standard output" },
+    { .name = "write",
+      .arg = "FORMAT:FILE...",
+      .type = WM_OPT_TEXT,
+      .offset = offsetof(struct gate_conf, write),
+      .help = "more formats, each to a file of its own, whole or not at all; FILE - is the standard output" },
     { .name = "all",
       .type = WM_OPT_FLAG,
       .offset = offsetof(struct gate_conf, all),
-      .help = "text and markdown list also what passed" },
+      .help = "text, markdown and summary list also what passed" },
     { .name = "lint-reference",
       .arg = "FILE",
       .type = WM_OPT_TEXT,
@@ -75,6 +80,7 @@ struct gate {
     char **result;
     int n_results;
     const struct wm_cli_files *baseline, *reference;
+    struct wm_cli_output output;
     int status; /* out */
 };
 
@@ -147,7 +153,7 @@ static int judge(struct gate *g, const struct wm_policy *policy, struct wm_launc
     if (err->code == WM_OK) {
         g->status = v.exit_status;
         warn_of_idle_rules(g, policy, set);
-        wm_cli_put_verdicts(&v, (enum wm_cli_format)g->conf->format, g->conf->all, g->conf->output, err);
+        wm_cli_put_verdicts(&v, &g->output, err);
     }
     wm_verdicts_free(&v);
     return err->code;
@@ -168,7 +174,8 @@ static int run(struct gate *g, struct wm_err *err)
         return wm_fail(err, WM_EUSAGE, "", 0,
                        "gate takes results and either --baseline or --reference: wiremark gate run*.json --baseline "
                        "baseline.json");
-    if (read_policy(g, &policy, err) != WM_OK || wm_launch_set_open(&set, err) != WM_OK)
+    if (wm_cli_output_check(&g->output, true, err) != WM_OK || read_policy(g, &policy, err) != WM_OK ||
+        wm_launch_set_open(&set, err) != WM_OK)
         return err->code;
     judge(g, &policy, &set, err);
     wm_launch_set_close(&set);
@@ -180,7 +187,7 @@ static int gate_main(int argc, char **argv)
 {
     struct gate_conf conf = { 0 };
     struct wm_option_group group = { .title = "Options of gate", .rows = rows, .conf = &conf };
-    struct wm_cli_files lists[] = { { .option = "baseline" }, { .option = "reference" }, { 0 } };
+    struct wm_cli_files lists[] = { { .option = "baseline" }, { .option = "reference" }, { .option = "write" }, { 0 } };
     struct wm_err err = { .rank = -1 };
     struct gate g = { .conf = &conf, .baseline = &lists[0], .reference = &lists[1] };
     char **rest = NULL;
@@ -188,13 +195,14 @@ static int gate_main(int argc, char **argv)
     if (wm_cli_files_take(lists, argc, argv, &n_rest, &rest, &err) == WM_OK &&
         wm_options_parse(&group, 1, n_rest, rest, &g.result, &g.n_results, &err) == WM_OK) {
         g.tolerance_given = wm_option_given(&group, 1, "tolerance");
+        g.output = (struct wm_cli_output){ conf.format, conf.all, conf.output, &lists[2] };
         run(&g, &err);
     }
     wm_options_free(&group, 1);
     wm_cli_files_free(lists);
     free(g.result);
     free(rest);
-    return err.code == WM_OK ? g.status : wm_cli_fail(&err);
+    return wm_exit_worse(g.status, wm_cli_fail(&err));
 }
 
 const struct wm_command wm_command_gate = {

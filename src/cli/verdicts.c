@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/export.h"
+#include "src/core/text.h"
 #include "src/result/replace.h"
 
-const char *const wm_cli_formats[] = { "text", "markdown", "csv", "json", NULL };
+const char *const wm_cli_formats[] = { "text",    "markdown",          "csv",
+                                       "json",    "summary",           "junit",
+                                       "github",  "openmetrics",       "prometheus",
+                                       "reframe", "smaller-is-better", "bigger-is-better",
+                                       NULL };
 
 static bool is_option(const char *word)
 {
@@ -82,9 +88,52 @@ int wm_cli_read_side(struct wm_launch_set *set, char *const *file, int n, int si
     return refuse_both_sides(set, err);
 }
 
+/* ---- where verdicts go ---- */
+
+/* Index in wm_cli_formats of the n characters, or -1. */
+static int64_t format_of(const char *name, size_t n)
+{
+    for (int64_t i = 0; wm_cli_formats[i] != NULL; i++)
+        if (strlen(wm_cli_formats[i]) == n && strncmp(wm_cli_formats[i], name, n) == 0)
+            return i;
+    return -1;
+}
+
+static int check_format(int64_t format, bool gate, struct wm_err *err)
+{
+    const struct wm_export_format *line = wm_export_find(wm_cli_formats[format]);
+    if (line == NULL || !line->gate_only || gate)
+        return WM_OK;
+    return wm_fail(err, WM_EUSAGE, "", 0, "format %s says what passed, and compare judges nothing: use gate",
+                   line->name);
+}
+
+static int check_other(const char *word, bool gate, struct wm_err *err)
+{
+    char hint[128], name[40];
+    size_t n = strcspn(word, ":");
+    int64_t format = format_of(word, n);
+    snprintf(name, sizeof(name), "%.*s", (int)(n < sizeof(name) ? n : sizeof(name) - 1), word);
+    if (format < 0)
+        return wm_fail(err, WM_EUSAGE, "", 0, "--write: unknown format '%s'%s", name,
+                       wm_did_you_mean(hint, sizeof(hint), name, wm_cli_formats));
+    if (word[n] == '\0' || word[n + 1] == '\0')
+        return wm_fail(err, WM_EUSAGE, "", 0, "--write %s: wanted is %s:FILE, or %s:- for the standard output", name,
+                       name, name);
+    return check_format(format, gate, err);
+}
+
+int wm_cli_output_check(const struct wm_cli_output *output, bool gate, struct wm_err *err)
+{
+    check_format(output->format, gate, err);
+    for (int i = 0; i < output->others->n && err->code == WM_OK; i++)
+        check_other(output->others->file[i], gate, err);
+    return err->code;
+}
+
 struct put {
     const struct wm_verdicts *v;
-    enum wm_cli_format format;
+    int64_t format;
     bool all;
 };
 
@@ -100,13 +149,32 @@ static int put(FILE *to, void *arg, struct wm_err *err)
         return wm_verdicts_csv(to, p->v, err);
     case WM_CLI_JSON:
         return wm_verdicts_json(to, p->v, err);
+    case WM_CLI_SUMMARY:
+        return wm_verdicts_summary(to, p->v, p->all, err);
+    default:
+        return wm_export(to, p->v, wm_export_find(wm_cli_formats[p->format]), err);
     }
-    return WM_EBUG;
 }
 
-int wm_cli_put_verdicts(const struct wm_verdicts *v, enum wm_cli_format format, bool all, const char *output,
-                        struct wm_err *err)
+static int put_file(const char *file, struct put *p, struct wm_err *err)
 {
-    struct put p = { v, format, all };
-    return output == NULL ? put(stdout, &p, err) : wm_file_replace(output, put, &p, err);
+    if (wm_file_replace(file, put, p, err) == WM_EIO)
+        snprintf(err->what, sizeof(err->what), "write %s", file); /* whoever found it knows only the stream */
+    return err->code;
+}
+
+int wm_cli_put_verdicts(const struct wm_verdicts *v, const struct wm_cli_output *output, struct wm_err *err)
+{
+    struct put p = { v, output->format, output->all };
+    for (int i = 0; i < output->others->n && err->code == WM_OK; i++) {
+        const char *word = output->others->file[i], *file = strchr(word, ':') + 1;
+        struct put other = { v, format_of(word, strcspn(word, ":")), output->all };
+        if (strcmp(file, "-") == 0)
+            put(stdout, &other, err);
+        else
+            put_file(file, &other, err);
+    }
+    if (err->code != WM_OK)
+        return err->code;
+    return output->file == NULL ? put(stdout, &p, err) : put_file(output->file, &p, err);
 }

@@ -48,6 +48,8 @@ json_t *wm_result_cell_fields(const struct wm_result_cell *cell, unsigned flags)
 /** JSON as wiremark writes it: one line, 15 significant digits. */
 #define WM_RESULT_JSON (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
+/** Bytes of the well-formed UTF-8 sequence at s, 0 where there is none (RFC 3629: no overlong forms, no surrogates). */
+size_t wm_utf8_sequence(const unsigned char *s, size_t n);
 /** As wm_result_text(), of n bytes. */
 json_t *wm_result_textn(const char *text, size_t n);
 

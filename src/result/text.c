@@ -7,8 +7,7 @@
 
 const char *const wm_status_names[WM_STATUSES + 1] = { "measured", "failed", "timeout", "skipped", "not_run", NULL };
 
-/* Bytes of the well-formed UTF-8 sequence at s, 0 where there is none (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
+size_t wm_utf8_sequence(const unsigned char *s, size_t n)
 {
     size_t length = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
     if (length > n || s[0] == '\0')
@@ -30,7 +29,7 @@ json_t *wm_result_textn(const char *text, size_t n)
         return NULL;
     memcpy(clean, text, n);
     for (size_t i = 0; i < n;) {
-        size_t length = utf8_sequence((unsigned char *)clean + i, n - i);
+        size_t length = wm_utf8_sequence((unsigned char *)clean + i, n - i);
         if (length == 0)
             clean[i] = '?';
         i += length == 0 ? 1 : length;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "reports/export.h"
 #include "reports/reference.h"
 #include "reports/verdict.h"
 #include "tests/fuzz/fuzz.h"
@@ -45,6 +46,28 @@ static void render(const struct wm_verdicts *v)
     free(text);
 }
 
+/* Names steer no terminal, end no line, and leave JSON what it is. */
+static void export(const struct wm_verdicts *v, const struct wm_export_format *format)
+{
+    struct wm_err err = { 0 };
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = open_memstream(&text, &n);
+    MUST(to != NULL && wm_export(to, v, format, &err) == WM_OK && fclose(to) == 0);
+    MUST(n > 0 && text[n - 1] == '\n');
+    for (size_t i = 0; i < n; i++)
+        MUST((unsigned char)text[i] >= 0x20 || text[i] == '\n');
+    if (format == &wm_export_smaller || format == &wm_export_bigger) {
+        json_t *json = json_loadb(text, n, 0, NULL);
+        MUST(json_is_array(json));
+        json_decref(json);
+    }
+    if (format == &wm_export_github)
+        for (size_t i = 0; i < n; i++)
+            MUST((i > 0 && text[i - 1] != '\n') || (text[i] == ':' && text[i + 1] == ':'));
+    free(text);
+}
+
 static void judge(struct wm_launch_set *set, enum wm_basis basis)
 {
     struct wm_policy policy;
@@ -55,6 +78,9 @@ static void judge(struct wm_launch_set *set, enum wm_basis basis)
     MUST(v.ledger.required == v.ledger.judged + v.ledger.not_judged);
     MUST(v.exit_status != 0 || v.ledger.not_judged + v.ledger.failed == 0);
     render(&v);
+    for (const struct wm_export_format *const *f = wm_export_formats; *f != NULL; f++)
+        if (basis != WM_BASIS_COMPARE || !(*f)->gate_only)
+            export(&v, *f);
     wm_verdicts_free(&v);
 }
 
