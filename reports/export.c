@@ -44,6 +44,10 @@ static uint32_t visible(uint32_t c)
 static uint32_t next(const char **text)
 {
     const unsigned char *s = (const unsigned char *)*text;
+    if (s[0] >= 0x20 && s[0] < 0x7f) { /* nearly all */
+        ++*text;
+        return s[0];
+    }
     size_t n = wm_utf8_sequence(s, strnlen(*text, 4));
     uint32_t c = n <= 1 ? s[0] : s[0] & (0x7fu >> n);
     *text += n == 0 ? 1 : n;
@@ -68,7 +72,8 @@ void wm_export_text(const struct wm_export *x, const char *text)
     while (*text != '\0') {
         uint32_t c = next(&text);
         if (!x->format->escape(x, c))
-            fwrite(bytes, 1, (size_t)wm_export_utf8(c, bytes), x->to);
+            for (int i = 0, n = wm_export_utf8(c, bytes); i < n; i++)
+                putc_unlocked(bytes[i], x->to);
     }
 }
 
@@ -176,6 +181,8 @@ static void add_findings(struct wm_export *x)
 static int compare_texts(const char *a, const char *b)
 {
     uint32_t c = 0, d = 0;
+    while (*a == *b && (signed char)*a > 0) /* ids begin alike; ASCII */
+        a++, b++;
     while (c == d && *a != '\0' && *b != '\0') {
         c = next(&a);
         d = next(&b);
