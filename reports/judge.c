@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,135 +55,6 @@ double wm_policy_tolerance(const struct wm_policy *policy, const char *name)
 static double excluded_of(const struct wm_policy *policy, double tolerance)
 {
     return policy->excluded > 0 ? fmax(policy->excluded, tolerance) : 2 * tolerance;
-}
-
-/* ---- what a side says of a cell before any statistics ---- */
-
-static enum wm_why why_of_sample(const struct wm_sample *s, bool simulated_counts)
-{
-    static const enum wm_why of_status[WM_STATUSES] = { [WM_FAILED] = WM_WHY_FAILED,
-                                                        [WM_TIMEOUT] = WM_WHY_TIMEOUT,
-                                                        [WM_SKIPPED] = WM_WHY_SKIPPED,
-                                                        [WM_NOT_RUN] = WM_WHY_NOT_RUN };
-    if (s->status != WM_MEASURED)
-        return of_status[s->status];
-    if (s->contradicted)
-        return WM_WHY_CONTRADICTED;
-    if (s->simulated && !simulated_counts)
-        return WM_WHY_SIMULATED;
-    return s->limit_binds && s->limit_share > 1 ? WM_WHY_ABOVE_BOUND : WM_WHY_NONE;
-}
-
-/* Of several reasons the one that says most: in the order of enum wm_why, failed first. */
-enum wm_why wm_side_why(const struct wm_launch_set *set, const int *launch, int n, int subject, bool simulated_counts,
-                        const struct wm_sample **which)
-{
-    enum wm_why why = WM_WHY_NONE;
-    int here = 0;
-    *which = NULL;
-    for (int k = 0; k < n; k++) {
-        const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        enum wm_why this = s->here ? why_of_sample(s, simulated_counts) : WM_WHY_NONE;
-        here += s->here;
-        if (this != WM_WHY_NONE && (why == WM_WHY_NONE || this < why)) {
-            why = this;
-            *which = s;
-        }
-    }
-    if (here == 0)
-        return WM_WHY_ABSENT;
-    return why == WM_WHY_NONE && here < n ? WM_WHY_PARTLY : why;
-}
-
-static const char *say(struct wm_launch_set *set, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *say(struct wm_launch_set *set, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    const char *kept = wm_launch_set_text(set, text);
-    return kept == NULL ? "" : kept;
-}
-
-const char *wm_why_text(struct wm_launch_set *set, enum wm_why why, const struct wm_sample *s, const char *side)
-{
-    const char *reason = s == NULL ? "" : s->reason, *colon = reason[0] == '\0' ? "" : ": ";
-    switch (why) {
-    case WM_WHY_ABSENT:
-        return say(set, "no %s launch has it", side);
-    case WM_WHY_FAILED:
-        return say(set, "it failed in a %s launch%s%s", side, colon, reason);
-    case WM_WHY_TIMEOUT:
-        return say(set, "it timed out in a %s launch%s%s", side, colon, reason);
-    case WM_WHY_SKIPPED:
-        return say(set, "it was skipped in a %s launch%s%s", side, colon, reason);
-    case WM_WHY_NOT_RUN:
-        return say(set, "a %s launch ended before it%s%s", side, colon, reason);
-    case WM_WHY_SIMULATED:
-        return say(set, "a %s launch simulated it: nothing was measured", side);
-    case WM_WHY_CONTRADICTED:
-        return say(set, "its evidence contradicts what it claims in a %s launch%s%s", side, colon, reason);
-    case WM_WHY_ABOVE_BOUND:
-        return say(set, "a %s launch reached %.4g times its limit, which cannot be", side,
-                   s == NULL ? 0 : s->limit_share);
-    case WM_WHY_PARTLY:
-        return say(set, "only some of the %s launches measured it", side);
-    default:
-        return "";
-    }
-}
-
-/* ---- figures of a side ---- */
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* n > 0 medians, sorted here. */
-static void side_of_values(double *median_ns, int n, struct wm_side *side)
-{
-    side->launches = n;
-    qsort(median_ns, (size_t)n, sizeof(*median_ns), by_value);
-    side->median_ns = n % 2 != 0 ? median_ns[n / 2] : (median_ns[n / 2 - 1] + median_ns[n / 2]) / 2;
-    side->level = 0.95;
-    if (n > 1 && wm_median_interval(median_ns, (size_t)n, 0.95, &side->low_ns, &side->high_ns) != WM_OK) {
-        side->low_ns = median_ns[0];
-        side->high_ns = median_ns[n - 1];
-        side->level = 1 - ldexp(1, 1 - n); /* that the median lies between the extremes of n */
-    }
-}
-
-void wm_side_of(const struct wm_launch_set *set, const int *launch, int n, int subject, double *work,
-                struct wm_side *side)
-{
-    const struct wm_sample *only = NULL;
-    int measured = 0, rates = 0;
-    *side = (struct wm_side){ .median_ns = NAN, .low_ns = NAN, .high_ns = NAN, .bytes_per_s = NAN };
-    for (int k = 0; k < n; k++) {
-        const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        if (s->here && s->status == WM_MEASURED && isfinite(s->bytes_per_s))
-            work[rates++] = s->bytes_per_s;
-    }
-    if (rates > 0)
-        side->bytes_per_s = wm_median(work, (size_t)rates);
-    for (int k = 0; k < n; k++) {
-        const struct wm_sample *s = &set->launch[launch[k]].sample[subject];
-        if (!s->here || s->status != WM_MEASURED)
-            continue;
-        work[measured++] = s->median_ns;
-        only = s;
-    }
-    if (measured > 0)
-        side_of_values(work, measured, side);
-    if (measured == 1) {
-        side->low_ns = only->ci95_low_ns;
-        side->high_ns = only->ci95_high_ns;
-        side->level = isfinite(only->ci95_low_ns) ? 0.95 : 0;
-    }
 }
 
 /* ---- the test of all cells and curves ---- */
@@ -303,8 +173,8 @@ static void decide(const struct judge *j, struct wm_verdict *v)
     if (significant && v->ratio > 1 + tolerance) {
         v->change = WM_SLOWER;
         v->judgement = WM_FAIL;
-        v->reason = say(j->set, "%.1f %% slower, which launches do by chance with probability %.2g at most",
-                        100 * (v->ratio - 1), v->p);
+        v->reason = wm_say(j->set, "%.1f %% slower, which launches do by chance with probability %.2g at most",
+                           100 * (v->ratio - 1), v->p);
     } else if (significant && v->ratio < 1 / (1 + tolerance)) {
         v->change = WM_FASTER;
     } else if (v->within <= excluded) {
@@ -316,14 +186,15 @@ static void decide(const struct judge *j, struct wm_verdict *v)
     if (v->ratio < 1 / most_faster) {
         v->judgement = WM_NOT_JUDGED;
         v->why = WM_WHY_ABOVE_BOUND;
-        v->reason = say(j->set, "%.3g times as fast as its baseline: other units, or not the same work?", 1 / v->ratio);
+        v->reason =
+            wm_say(j->set, "%.3g times as fast as its baseline: other units, or not the same work?", 1 / v->ratio);
     }
     if (v->change == WM_INCONCLUSIVE && v->ratio_high > 1 + excluded) {
         v->judgement = WM_NOT_JUDGED;
         v->why = WM_WHY_TOO_WIDE;
-        v->reason =
-            say(j->set, "the launches scatter: its ratio may be up to %.3f, and a slow-down of %.1f %% is not excluded",
-                v->ratio_high, 100 * excluded);
+        v->reason = wm_say(
+            j->set, "the launches scatter: its ratio may be up to %.3f, and a slow-down of %.1f %% is not excluded",
+            v->ratio_high, 100 * excluded);
     }
 }
 
@@ -333,10 +204,11 @@ static void too_few(const struct judge *j, struct wm_verdict *v)
     v->change = WM_INCONCLUSIVE;
     v->why = WM_WHY_FEW_LAUNCHES;
     wm_launches_missing(j->n[0], j->n[1], j->policy->family_error, &v->missing_a, &v->missing_b);
-    v->reason = say(j->set,
-                    "too few launches: %d against %d can reach p = %.2g at best; missing are %d of the baseline and %d "
-                    "judged",
-                    j->n[0], j->n[1], wm_maxt_smallest_p(j->n[0], j->n[1]), v->missing_a, v->missing_b);
+    v->reason =
+        wm_say(j->set,
+               "too few launches: %d against %d can reach p = %.2g at best; missing are %d of the baseline and %d "
+               "judged",
+               j->n[0], j->n[1], wm_maxt_smallest_p(j->n[0], j->n[1]), v->missing_a, v->missing_b);
 }
 
 /* What the rows of a cell or a curve come to. */

@@ -14,6 +14,11 @@ int wm_find(struct wm_launch_set *set, const struct wm_policy *policy, struct wm
 /** How the sides' environments differ; fills difference. */
 int wm_tell_apart(struct wm_launch_set *set, struct wm_verdicts *out, struct wm_err *err);
 
+/* ---- reports/side.c ---- */
+
+/** A text that lives as long as the set; "" without memory. */
+const char *wm_say(struct wm_launch_set *set, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /** Why a side has no figures for a cell that could be judged; *which: the sample that says so, or NULL.
  * @param simulated_counts  a simulated figure is one */
 enum wm_why wm_side_why(const struct wm_launch_set *set, const int *launch, int n, int subject, bool simulated_counts,

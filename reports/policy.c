@@ -1,10 +1,11 @@
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/judge.h"
 #include "reports/strict.h"
-#include "reports/verdict.h"
 
 #define WM_POLICY_SCHEMA "wiremark-policy/1"
 
@@ -145,4 +146,12 @@ int wm_policy_read(const char *path, struct wm_policy *policy, struct wm_err *er
     if (err->code != WM_OK)
         wm_policy_free(policy);
     return err->code;
+}
+
+bool wm_policy_requires(const struct wm_policy *policy, const char *id)
+{
+    for (int i = 0; i < policy->n_required; i++)
+        if (fnmatch(policy->required[i], id, 0) == 0)
+            return true;
+    return false;
 }

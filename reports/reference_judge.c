@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,18 +19,6 @@ struct held {
     size_t cap;
     struct wm_err *err;
 };
-
-static const char *say(struct held *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static const char *say(struct held *h, const char *format, ...)
-{
-    char text[400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    const char *kept = wm_launch_set_text(h->set, text);
-    return kept == NULL ? "" : kept;
-}
 
 /* ---- conditions ---- */
 
@@ -222,16 +209,17 @@ static void judge_value(struct held *h, struct wm_verdict *v, const struct wm_re
     } else if (h->n < h->policy->reference_launches) {
         v->why = WM_WHY_FEW_LAUNCHES;
         v->missing_b = h->policy->reference_launches - h->n;
-        v->reason = say(h, "%d of %d launches: %d more are needed", h->n, h->policy->reference_launches, v->missing_b);
+        v->reason =
+            wm_say(h->set, "%d of %d launches: %d more are needed", h->n, h->policy->reference_launches, v->missing_b);
     } else if (met == h->n) {
         v->judgement = WM_PASS;
     } else if (met == 0) {
         v->judgement = WM_FAIL;
-        v->reason = say(h, "no launch reaches it");
+        v->reason = wm_say(h->set, "no launch reaches it");
     } else {
         v->why = WM_WHY_TOO_WIDE;
         v->missing_b = h->n;
-        v->reason = say(h, "%d of %d launches reach it, the others do not", met, h->n);
+        v->reason = wm_say(h->set, "%d of %d launches reach it, the others do not", met, h->n);
     }
 }
 
@@ -260,12 +248,12 @@ static int judge_cell(struct held *h, const struct wm_reference *e, int subject)
         return WM_OK;
     if (!all_have_figure(h, e, subject)) {
         v->why = WM_WHY_NO_CONDITION;
-        v->reason = say(h, "the cell has no %s in each judged launch", wm_reference_figures[e->figure]);
+        v->reason = wm_say(h->set, "the cell has no %s in each judged launch", wm_reference_figures[e->figure]);
     } else if (!has_library(h, e->library, &known)) {
         v->why = WM_WHY_NO_CONDITION;
-        v->reason =
-            say(h, known ? "holds for %s, which is not here" : "holds for %s, and the result does not say its version",
-                e->library);
+        v->reason = wm_say(
+            h->set, known ? "holds for %s, which is not here" : "holds for %s, and the result does not say its version",
+            e->library);
     } else {
         judge_value(h, v, e, subject);
     }
@@ -280,7 +268,7 @@ static const char *wanted(struct held *h, const struct wm_reference *e)
         snprintf(bytes, sizeof(bytes), " of %lld bytes", (long long)e->bytes);
     if (e->ranks > 0)
         snprintf(ranks, sizeof(ranks), " on %lld ranks", (long long)e->ranks);
-    return say(h, "%s%s%s%s%s", e->bench, e->transport[0] == '\0' ? "" : " by ", e->transport, bytes, ranks);
+    return wm_say(h->set, "%s%s%s%s%s", e->bench, e->transport[0] == '\0' ? "" : " by ", e->transport, bytes, ranks);
 }
 
 /* An entry that no cell answers. */
@@ -302,7 +290,7 @@ static int judge_entry(struct held *h, const struct wm_reference *e)
     if (there < h->n)
         return leave_open(
             h, e, WM_WHY_PARTLY,
-            say(h, "%d of %d launches ran on this hardware: has a device gone in the others?", there, h->n));
+            wm_say(h->set, "%d of %d launches ran on this hardware: has a device gone in the others?", there, h->n));
     for (int i = 0; i < h->set->n_subjects && rc == WM_OK; i++)
         if (is_this_cell(e, &h->set->subject[i])) {
             rc = judge_cell(h, e, i);
@@ -311,7 +299,7 @@ static int judge_entry(struct held *h, const struct wm_reference *e)
     if (rc != WM_OK || cells > 0 || e->kind == WM_REFERENCE_BOUND)
         return rc;
     return leave_open(h, e, WM_WHY_ABSENT,
-                      say(h, "it holds for this hardware, and no launch measured it: run %s", wanted(h, e)));
+                      wm_say(h->set, "it holds for this hardware, and no launch measured it: run %s", wanted(h, e)));
 }
 
 /* What the policy requires and no entry judges must not pass. */

@@ -129,14 +129,6 @@ int wm_verdicts_open(struct wm_verdicts *out, size_t *cap, const char *name, enu
     return WM_OK;
 }
 
-bool wm_policy_requires(const struct wm_policy *policy, const char *id)
-{
-    for (int i = 0; i < policy->n_required; i++)
-        if (fnmatch(policy->required[i], id, 0) == 0)
-            return true;
-    return false;
-}
-
 int wm_require_patterns(struct wm_launch_set *set, const struct wm_policy *policy, struct wm_verdicts *out, size_t *cap,
                         struct wm_err *err)
 {

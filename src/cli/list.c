@@ -98,7 +98,7 @@ static void list_fabrics(void)
         else
             printf("  %-15s %s\n", wm_fabric_words[i], devices);
         if (n > 0 && row->joins_gpus)
-            printf("  %-15s not usable: this wiremark moves host memory only\n", "");
+            printf("  %-15s not usable: this wiremark has no transport from GPU to GPU\n", "");
         else if (n > 0)
             print_transports(&o, row);
     }

@@ -36,7 +36,7 @@ static void test_combinations(void)
         { "sim", WM_FABRIC_TCP, WM_EUSAGE, "take --transport ofi or mpi" },
         { "ofi", WM_FABRIC_NVLINK, WM_EUSAGE, "nvlink joins the memories of GPUs, which ofi does not move" },
         { "mpi", WM_FABRIC_NVLINK, WM_EABSENT, "--fabric nvlink joins the memories of GPUs, and this wiremark" },
-        { "cuda", WM_FABRIC_PCIE, WM_EABSENT, "this wiremark moves host memory only" },
+        { "cuda", WM_FABRIC_PCIE, WM_EABSENT, "this wiremark has no transport from GPU to GPU" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct wm_err err = { .rank = -1 };
@@ -134,7 +134,7 @@ static void test_lists_are_combined(void)
     CHECK_HAS(err.what, "null does not use tcp");
     wm_cli_options_free(&o);
     CHECK_INT(parse(&o, "--fabric nvlink", &err), WM_EABSENT);
-    CHECK_HAS(err.what, "this wiremark moves host memory only");
+    CHECK_HAS(err.what, "this wiremark has no transport from GPU to GPU");
     wm_cli_options_free(&o);
 }
 
