@@ -128,6 +128,7 @@ def check_stopped(wiremark, mpirun_start, load_result, tmp_path, victim):
     return end
 
 
+@pytest.mark.slow
 def test_a_stopped_rank_ends_the_run_with_its_name(wiremark, mpirun_start, load_result, tmp_path):
     check_stopped(wiremark, mpirun_start, load_result, tmp_path, 1)
     result = load_result(tmp_path / "r.json")
@@ -184,6 +185,7 @@ def check_points(result, sweeps):
         assert [point["bytes"] for point in comparison["points"][0]] == both != []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_an_end_in_a_sweep_keeps_the_points_of_its_complete_sizes(wiremark, mpirun_start, start, load_result, tmp_path,
                                                                   number):

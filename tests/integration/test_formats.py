@@ -12,6 +12,8 @@ import openmetrics
 from launch import ROOT
 from test_verdicts import CELLS, HOSTILE, device, entry, make, run, status, write_reference  # noqa: F401
 
+pytestmark = pytest.mark.slow  # many small launches of the program: too long for the short test
+
 FORMATS = ("text", "markdown", "csv", "json", "summary", "junit", "github", "openmetrics", "prometheus", "reframe",
            "smaller-is-better", "bigger-is-better")
 OF_GATE = ("junit", "github", "reframe")

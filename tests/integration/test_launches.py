@@ -7,6 +7,8 @@ import pytest
 
 import launch
 
+pytestmark = pytest.mark.slow  # many small launches of the program: too long for the short test
+
 LAUNCHES = launch.ROOT / "scripts/wiremark-launches"
 
 # Stands for wiremark: writes its --output, appends it to `order`, and ends with the status that the file status-NAME holds.

@@ -90,6 +90,7 @@ def run(stand_in, wiremark, mpirun, tmp_path):
     return go
 
 
+@pytest.mark.slow
 def test_gpu_memory_is_measured_by_every_path_that_there_is(run, load_result, tmp_path):
     end = run("latency", "bandwidth", "allreduce", "--algo", "allreduce:native,allreduce:ring", "--mem",
               "device,managed,device:host,pinned", "--path", "direct,staged,pipelined", "--chunk", "4K", "--bytes", "8,20K")

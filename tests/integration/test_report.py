@@ -11,6 +11,8 @@ import pytest
 import browser as chromium
 import synthetic
 
+pytestmark = pytest.mark.slow  # many small launches of the program: too long for the short test
+
 HOSTILE = ['</script><script>window.hit=1</script>', '<!--<script>', '"><img src=x onerror="window.hit=1">', "it's `a` ${b}\\",
            "two\nlines\r\n", "\x1b[31mred\x1b[0m", "&lt;b&gt; &amp;", "\u202eesrever", "::error::", "{{a}}", "]]>", "\u2028"]
 

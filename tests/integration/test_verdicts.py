@@ -10,6 +10,8 @@ import pytest
 import launches
 from launch import ROOT
 
+pytestmark = pytest.mark.slow  # many small launches of the program: too long for the short test
+
 CELLS = 46  # two curves
 
 
