@@ -217,12 +217,15 @@ int wm_arm_failure(const struct wm_arm *arm, int code, struct wm_err *err)
 {
     if (code == WM_OK || err->code != WM_OK)
         return err->code;
-    if (arm->endpoint->ep->err.code == (enum wm_code)code)
-        *err = arm->endpoint->ep->err;
+    const struct wm_endpoint *e = arm->endpoint;
+    if (e->ep->err.code == (enum wm_code)code)
+        *err = e->ep->err;
+    else if (e->barrier_ep != NULL && e->barrier_ep->err.code == (enum wm_code)code)
+        *err = e->barrier_ep->err;
     else if (code == WM_ETIMEOUT)
         wm_fail(err, WM_ETIMEOUT, "", 0, "no operation was complete within --timeout");
     else
-        wm_fail(err, (enum wm_code)code, "", 0, "an operation of %s failed", arm->endpoint->is->transport->name);
+        wm_fail(err, (enum wm_code)code, "", 0, "an operation of %s failed", e->is->transport->name);
     err->rank = -1;
     return err->code;
 }

@@ -4,11 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What carries the barrier. */
+static const struct wm_transport *barrier_transport(const struct wm_endpoint *e)
+{
+    return e->is->transport->device_only ? &wm_transport_mpi : e->is->transport;
+}
+
+static struct wm_ep *barrier_ep(const struct wm_endpoint *e)
+{
+    return e->is->transport->device_only ? e->barrier_ep : e->ep;
+}
+
 static int bind_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
 {
     struct wm_schedule s = { 0 };
     struct wm_bind bind = {
-        .transport = e->is->transport, .ep = e->ep, .attached = &e->barrier_attached, .mem = &wm_mem_host
+        .transport = barrier_transport(e), .ep = barrier_ep(e), .attached = &e->barrier_attached, .mem = &wm_mem_host
     };
     wm_build_barrier(world->rank, world->size, &s);
     if (wm_schedule_ok(&s) != WM_OK)
@@ -19,15 +30,18 @@ static int bind_barrier(struct wm_endpoint *e, const struct wm_world *world, str
     return err->code;
 }
 
-/* Collective. */
-static int open_barrier(struct wm_endpoint *e, const struct wm_world *world, struct wm_err *err)
+/* Collective. @param own  what the transport itself was opened with */
+static int open_barrier(struct wm_endpoint *e, const struct wm_ep_conf *own, struct wm_err *err)
 {
     const struct wm_buf *buf[WM_AREAS] = { [WM_WORK] = &e->barrier_buf };
+    const struct wm_ep_conf conf = { .world = own->world, .expired = own->expired, .slots = own->slots };
     wm_mem_host.alloc(-1, 64, &e->barrier_buf, err);
-    if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
-        wm_attach(e->is->transport, e->ep, buf, 0, &e->barrier_attached, err) == WM_OK)
-        bind_barrier(e, world, err);
-    return wm_world_agree(world, WM_SPIN, err);
+    if (e->is->transport->device_only)
+        wm_transport_mpi.open(&conf, &e->barrier_ep, err);
+    if (wm_world_agree(own->world, WM_SPIN, err) == WM_OK &&
+        wm_attach(barrier_transport(e), barrier_ep(e), buf, 0, &e->barrier_attached, err) == WM_OK)
+        bind_barrier(e, own->world, err);
+    return wm_world_agree(own->world, WM_SPIN, err);
 }
 
 static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
@@ -150,7 +164,7 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
     if (story.code == WM_OK && e->is->transport->progress != NULL)
         wm_world_meanwhile(serve, e);
     if (story.code == WM_OK && open_layouts(e, conf, &story) == WM_OK &&
-        (!conf->peers->barrier || open_barrier(e, conf->world, &story) == WM_OK))
+        (!conf->peers->barrier || open_barrier(e, &ep, &story) == WM_OK))
         gather_claims(e, conf->world, &story);
     if (story.code != WM_OK) {
         e->lost = story.code;
@@ -162,7 +176,9 @@ static void close_library(struct wm_endpoint *e)
 {
     wm_world_meanwhile(NULL, e);
     if (e->lost == WM_OK) {
-        wm_detach(e->is->transport, e->ep, &e->barrier_attached);
+        wm_detach(barrier_transport(e), barrier_ep(e), &e->barrier_attached);
+        if (e->barrier_ep != NULL)
+            wm_transport_mpi.close(e->barrier_ep);
         for (int i = 0; i < e->n_layouts; i++)
             wm_detach(e->is->transport, e->ep, &e->layout[i].attached);
         e->is->transport->close(e->ep);

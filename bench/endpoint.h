@@ -20,9 +20,10 @@ struct wm_endpoint {
     struct wm_ep *ep;                  /* NULL before it is opened */
     struct wm_endpoint_layout *layout; /* by index in the plan */
     int n_layouts;
+    struct wm_ep *barrier_ep;  /* MPI's, where this transport moves no host memory; else NULL */
     struct wm_buf barrier_buf; /* host memory, whatever the cells' is */
     struct wm_attached barrier_attached;
-    struct wm_program *barrier; /* between iterations of collectives, over this transport */
+    struct wm_program *barrier; /* between iterations of collectives, over this transport where it can be */
     enum wm_code lost;          /* WM_OK, or why its cells cannot run any more */
     char lost_reason[512];
     struct wm_claim said;   /* what this rank's endpoint says that it uses; fabric UNKNOWN: it cannot say */

@@ -54,7 +54,7 @@ static int exchange_area(const struct wm_transport *t, struct wm_ep *ep, enum wm
 
 static int check_memory(const struct wm_transport *t, struct wm_ep *ep, const struct wm_buf *buf, struct wm_err *err)
 {
-    if (buf == NULL || !wm_mem_is_device(buf->mem) || buf->mem->simulated)
+    if (buf == NULL || (!t->device_only && (!wm_mem_is_device(buf->mem) || buf->mem->simulated)))
         return WM_OK;
     if (t->takes != NULL)
         return t->takes(ep, buf->mem, err);

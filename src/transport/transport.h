@@ -91,6 +91,7 @@ struct wm_transport {
     bool simulated;                  /* marked so in every cell, refused by the gate */
     bool moves_nothing;              /* null: nothing arrives, nothing can be verified */
     bool untended;                   /* a put or get needs nothing of the target's process: it sleeps meanwhile */
+    bool device_only;                /* moves memory of GPUs alone: barriers between its operations are MPI's */
     int (*probe)(const void *own,
                  struct wm_err *err); /* local, no world: usable here? WM_OK or WM_EABSENT with the reason */
     /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */
@@ -113,6 +114,10 @@ struct wm_transport {
     int (*bind_coll)(struct wm_ep *ep, const struct wm_coll *coll, enum wm_dtype type, enum wm_redop op, void **handle,
                      struct wm_err *err);
     void (*unbind_coll)(struct wm_ep *ep, void *handle);
+    /* Local, outside the clock: the device's own time for all that is posted between the two calls; end waits for it.
+     * NULL: it has no such clock. */
+    int (*device_begin)(struct wm_ep *ep);
+    int (*device_end)(struct wm_ep *ep, double *ns);
     void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
     const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
     const char *(*parts)(char *text, size_t bytes); /* what of it can be used here, for list; NULL = it has no parts */
