@@ -67,6 +67,7 @@ def test_an_error_of_the_transport_costs_its_arm(wiremark, mpirun, load_result, 
     assert end.rc in (1, 124)
 
 
+@pytest.mark.slow
 def test_a_collective_that_fails_on_one_rank_is_what_is_told_first(wiremark, mpirun, preload, load_result, tmp_path):
     end = mpirun(3, wiremark, "run", "allreduce", "--bytes", "8,64", "--timeout", "1s", "--output", "r.json",
                  env={"LD_PRELOAD": str(preload("fail")), "WM_FAIL_RANK": "1", "WM_FAIL_AT": "8"})
@@ -102,6 +103,7 @@ def test_a_collective_that_fails_everywhere_costs_its_arm_only(wiremark, mpirun,
     assert {cell["status"] for cell in cells.values()} >= {"failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault, ends", [("drop", "timeout"), ("error", "failed")])
 def test_an_arm_lost_without_verification_is_recorded(wiremark, mpirun, load_result, tmp_path, fault, ends):
     end = mpirun(2, wiremark, "run", "latency", "--transport", "sim,mpi", "--sim-fault", fault, "--sim-fault-at", "20",
