@@ -30,7 +30,7 @@ struct wm_bind {
 
 struct wm_program {
     struct wm_program *next; /* a ring, for the timed loop: itself when it is alone */
-    /* private: program.c */
+    /* private: program.c and program_compile.c */
     struct wm_insn *insn, *end;
     struct wm_bind bind;
     struct wm_step *steps;
