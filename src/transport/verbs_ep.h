@@ -139,6 +139,11 @@ struct wm_verbs_ep {
 extern const struct wm_ops wm_verbs_ops, wm_verbs_ops_crowded;
 
 int wm_verbs_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_err *err);
+/**
+ * Collective: tells all ranks what this one is and the numbers of its queue pairs, and connects those to each peer.
+ * Fails on all ranks alike; nobody sends before all can receive.
+ */
+int wm_verbs_connect(struct wm_verbs_ep *e, struct wm_err *err);
 void wm_verbs_close(struct wm_ep *ep);
 void wm_verbs_abandon(struct wm_ep *ep);
 
