@@ -49,8 +49,11 @@ static void set_option(struct wm_result_cell *cell, const struct wm_option *row,
     case WM_OPT_TEXT:
         set(cell, row->name, "%s", *(char *const *)field);
         break;
+    case WM_OPT_TEXTS: /* a factor: one word an arm */
+        set(cell, row->name, "%s", ((const struct wm_text_list *)(const void *)field)->value[0]);
+        break;
     default:
-        break; /* lists are factors of the run, not of a transport or a kind of memory */
+        break; /* other lists are factors of the run, not of a transport or a kind of memory */
     }
 }
 
@@ -190,6 +193,9 @@ static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *sp
         snprintf(text, bytes, "%s", wm_path_names[spec->path]);
     else if (strcmp(factor, "fabric") == 0)
         snprintf(text, bytes, "%s", wm_fabric_names[plan->transport[spec->transport].fabric]);
+    else if (strcmp(factor, "provider") == 0)
+        snprintf(text, bytes, "%s",
+                 plan->transport[spec->transport].provider != NULL ? plan->transport[spec->transport].provider : "-");
     else if (strcmp(factor, "dtype") == 0)
         snprintf(text, bytes, "%s", wm_dtype_names[spec->type]);
     else if (strcmp(factor, "op") == 0)

@@ -400,18 +400,29 @@ enum factor {
 static const char *const factor_names[FACTORS] = { "transport", "mem",   "path",   "dtype",   "op",  "algo",
                                                    "root",      "pairs", "window", "buffers", "sync" };
 
-/* Combinations of transport and fabric are one factor, named by what differs in them. */
+/* Where both are of one transport, as others have no providers. */
+static bool provider_differs(const struct wm_plan_transport *a, const struct wm_plan_transport *b)
+{
+    return a->transport == b->transport && a->provider != NULL && b->provider != NULL &&
+           strcmp(a->provider, b->provider) != 0;
+}
+
+/* Combinations of transport, fabric and provider are one factor, named by what differs in them. */
 static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
 {
-    bool transports = false, fabrics = false;
+    bool transports = false, fabrics = false, providers = false;
     for (int t = 1; t < plan->n_transports; t++) {
         transports |= plan->transport[t].transport != plan->transport[0].transport;
         fabrics |= plan->transport[t].fabric != plan->transport[0].fabric;
+        for (int k = 0; k < t; k++)
+            providers |= provider_differs(&plan->transport[t], &plan->transport[k]);
     }
     if (transports)
         snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "transport");
     if (fabrics)
         snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "fabric");
+    if (providers)
+        snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "provider");
 }
 
 static void name_factors(const struct wm_plan *plan, const int n[FACTORS], struct wm_sweep *sweep)

@@ -19,6 +19,7 @@ struct wm_plan_transport {
     const struct wm_transport *transport;
     struct wm_option_group group; /* conf: owned by the caller; rows NULL where it has none */
     enum wm_fabric fabric;        /* --fabric; UNKNOWN: not named */
+    const char *provider;         /* --provider; NULL: not named, or it has none */
     char nic[WM_NIC_BYTES];       /* --nic: this rank's card, "mlx5_0:1"; "": the transport chooses */
 };
 

@@ -1,5 +1,6 @@
 #include "src/cli/fabric.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,31 +33,45 @@ static const struct wm_option *provider_row(const struct wm_transport *t)
     return NULL;
 }
 
-static const char *provider_of(const struct wm_transport *t, const void *conf)
+/* Those that the user names: one for each arm. */
+static struct wm_text_list providers_of(const struct wm_cli_options *o, const struct wm_transport *t)
 {
     const struct wm_option *row = provider_row(t);
-    const char *name = NULL;
+    const void *conf = wm_cli_group_of(o, t).conf;
+    struct wm_text_list names = { 0 };
     if (row != NULL && conf != NULL)
-        memcpy(&name, (const char *)conf + row->offset, sizeof(name));
-    return name;
+        memcpy(&names, (const char *)conf + row->offset, sizeof(names));
+    return names;
 }
 
-/* A copy of a transport's conf that asks for the fabric's provider, to be freed; NULL where the user's stays. */
-static void *conf_for(const struct wm_transport *t, const void *conf, enum wm_fabric fabric, struct wm_err *err)
+/* A copy of a transport's conf that asks for one provider, to be freed; NULL: it has none, or there is no memory. */
+static void *conf_with(const struct wm_cli_options *o, const struct wm_transport *t, const char *provider,
+                       struct wm_err *err)
 {
     const struct wm_option *row = provider_row(t);
-    const char *provider = wm_fabric_row(fabric)->provider;
-    if (row == NULL || provider == NULL || provider_of(t, conf) != NULL)
+    const void *conf = wm_cli_group_of(o, t).conf;
+    const size_t bytes = (t->conf_bytes + sizeof(provider) - 1) / sizeof(provider) * sizeof(provider);
+    struct wm_text_list one = { .n = 1 };
+    if (row == NULL || provider == NULL)
         return NULL;
-    char *copy = calloc(1, t->conf_bytes);
+    char *copy = calloc(1, bytes + sizeof(provider));
     if (copy == NULL) {
         wm_fail(err, WM_ENOMEM, "calloc", 0, "options of %s", t->name);
         return NULL;
     }
     if (conf != NULL)
         memcpy(copy, conf, t->conf_bytes);
-    memcpy(copy + row->offset, &provider, sizeof(provider));
+    one.value = (char **)(void *)(copy + bytes); /* behind the conf, and freed with it */
+    memcpy(one.value, &provider, sizeof(provider));
+    memcpy(copy + row->offset, &one, sizeof(one));
     return copy;
+}
+
+/* The user's first, else the fabric's. */
+static const char *provider_for(const struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric)
+{
+    const struct wm_text_list named = providers_of(o, t);
+    return named.n > 0 ? named.value[0] : wm_fabric_row(fabric)->provider;
 }
 
 /* ---- choosing ---- */
@@ -71,22 +86,40 @@ static int unknown_transport(const char *name, struct wm_err *err)
                    wm_did_you_mean(hint, sizeof(hint), name, names));
 }
 
-static int add(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, void *copy,
-               struct wm_err *err)
+/* `named`: the provider that the user names; else `provider` is the fabric's. */
+static int add_one(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, const char *named,
+                   const char *provider, struct wm_err *err)
 {
-    struct wm_plan_transport added = { .transport = t, .group = wm_cli_group_of(o, t), .fabric = fabric };
-    if (o->n_transports == WM_PLAN_TRANSPORTS) {
-        free(copy);
-        return wm_fail(err, WM_EUSAGE, "", 0, "--transport and --fabric make more than %d combinations",
+    struct wm_plan_transport added = {
+        .transport = t, .group = wm_cli_group_of(o, t), .fabric = fabric, .provider = named
+    };
+    if (o->n_transports == WM_PLAN_TRANSPORTS)
+        return wm_fail(err, WM_EUSAGE, "", 0, "--transport, --provider and --fabric make more than %d combinations",
                        WM_PLAN_TRANSPORTS);
-    }
+    void *copy = conf_with(o, t, named != NULL ? named : provider, err);
     o->copy[o->n_transports] = copy;
     if (copy != NULL)
         added.group.conf = copy;
     o->transport[o->n_transports++] = added;
-    return fabric == WM_FABRIC_UNKNOWN
-               ? WM_OK
-               : wm_fabric_check_provider(provider_of(t, wm_cli_group_of(o, t).conf), fabric, err);
+    if (err->code == WM_OK && fabric != WM_FABRIC_UNKNOWN)
+        wm_fabric_check_provider(named, fabric, err);
+    return err->code;
+}
+
+/* Over each provider that the user names, else that of the fabric. */
+static int add(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, const char *provider,
+               struct wm_err *err)
+{
+    const struct wm_text_list named = providers_of(o, t);
+    for (int i = 0; i < named.n; i++)
+        for (int k = 0; k < i; k++)
+            if (strcmp(named.value[i], named.value[k]) == 0)
+                return wm_fail(err, WM_EUSAGE, "", 0, "--provider: %.60s is named twice", named.value[i]);
+    if (named.n == 0)
+        return add_one(o, t, fabric, NULL, provider, err);
+    for (int i = 0; i < named.n && err->code == WM_OK; i++)
+        add_one(o, t, fabric, named.value[i], NULL, err);
+    return err->code;
 }
 
 /* A transport that the user named, with each fabric that he named. */
@@ -119,7 +152,7 @@ int wm_cli_probe(const struct wm_cli_options *o, const char *transport, enum wm_
     if (row->transport->probe == NULL)
         return WM_OK;
     const void *conf = wm_cli_group_of(o, row->transport).conf;
-    void *copy = conf_for(row->transport, conf, fabric, err);
+    void *copy = conf_with(o, row->transport, provider_for(o, row->transport, fabric), err);
     if (err->code == WM_OK)
         row->transport->probe(copy != NULL ? copy : conf, err);
     free(copy);
@@ -146,8 +179,7 @@ static int add_first(struct wm_cli_options *o, enum wm_fabric fabric, bool here,
             wm_cli_probe(o, row->alone[i], fabric, &probe);
         if (probe.code == WM_OK) {
             const struct wm_transport *t = wm_transport_find(row->alone[i])->transport;
-            void *copy = conf_for(t, wm_cli_group_of(o, t).conf, fabric, err);
-            return err->code == WM_OK ? add(o, t, fabric, copy, err) : (int)err->code;
+            return add(o, t, fabric, row->provider, err);
         }
         snprintf(why + used, sizeof(why) - used, "%stransport %s: %.120s", used > 0 ? "; " : "", row->alone[i],
                  probe.what);
@@ -231,16 +263,76 @@ static int look_for_fabrics(const struct wm_cli_options *o, struct wm_err *err)
     return err->code;
 }
 
+static void drop(struct wm_cli_options *o, int at)
+{
+    free(o->copy[at]);
+    o->n_transports--;
+    for (int i = at; i < o->n_transports; i++) {
+        o->transport[i] = o->transport[i + 1];
+        o->copy[i] = o->copy[i + 1];
+    }
+    o->copy[o->n_transports] = NULL;
+}
+
+/* The first that comes to the same provider as this one; -1: none does. */
+static int find_equal(const struct wm_cli_options *o, int at)
+{
+    const struct wm_plan_transport *t = &o->transport[at];
+    char mine[64], other[64];
+    if (t->provider == NULL || t->transport->full_name(t->group.conf, t->fabric, mine, sizeof(mine))[0] == '\0')
+        return -1;
+    for (int i = 0; i < at; i++) {
+        const struct wm_plan_transport *b = &o->transport[i];
+        if (b->transport == t->transport && b->fabric == t->fabric &&
+            strcmp(b->transport->full_name(b->group.conf, b->fabric, other, sizeof(other)), mine) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* "tcp" may be "tcp;ofi_rxm" here: their cells would be equal. */
+static void drop_equals(struct wm_cli_options *o, const struct wm_launch *launch)
+{
+    for (int i = 1; i < o->n_transports;) {
+        const int equal = find_equal(o, i);
+        if (equal < 0) {
+            i++;
+            continue;
+        }
+        if (launch->rank <= 0)
+            fprintf(stderr, "wiremark: warning: --provider: %s and %s are the same provider here, measured once\n",
+                    o->transport[equal].provider, o->transport[i].provider);
+        drop(o, i);
+    }
+}
+
 int wm_cli_here(struct wm_cli_options *o, const struct wm_launch *launch, struct wm_err *err)
 {
     if (o->conf.fabrics.n > 0 && (look_for_fabrics(o, err) != WM_OK || wm_cli_choose(o, true, err) != WM_OK))
         return err->code;
+    drop_equals(o, launch);
     return o->conf.nics.n > 0 ? wm_cli_choose_nics(o, launch, err) : WM_OK;
+}
+
+/* Collective: do the providers that were named come to equally many everywhere? */
+static int check_ways(const struct wm_cli_options *o, const struct wm_world *world, struct wm_err *err)
+{
+    uint64_t most = (uint64_t)o->n_transports;
+    if (wm_world_max(world, &most, 1, WM_SPIN, err) != WM_OK)
+        return err->code;
+    if (most != (uint64_t)o->n_transports)
+        wm_fail(err, WM_EABSENT, "", 0,
+                "--provider: on host %s two of these are the same provider, and elsewhere they are not; give full "
+                "names, as wiremark list shows them",
+                world->places[world->rank].host);
+    return wm_world_agree(world, WM_SPIN, err);
 }
 
 int wm_cli_same_choice(const struct wm_cli_options *o, const struct wm_world *world, struct wm_err *err)
 {
     uint64_t most[WM_PLAN_TRANSPORTS] = { 0 };
+    if (check_ways(o, world, err) != WM_OK)
+        return err->code;
     for (int t = 0; t < o->n_transports; t++)
         while (wm_transports[most[t]].transport != o->transport[t].transport)
             most[t]++;

@@ -24,7 +24,8 @@ void wm_cli_unchoose(struct wm_cli_options *o);
  */
 int wm_cli_here(struct wm_cli_options *o, const struct wm_launch *launch, struct wm_err *err);
 
-/** Collective: WM_EABSENT with the host on which --fabric chose another transport than elsewhere. */
+/** Collective: WM_EABSENT with the host on which --fabric chose another transport, or --provider comes to fewer, than
+ * elsewhere. */
 int wm_cli_same_choice(const struct wm_cli_options *o, const struct wm_world *world, struct wm_err *err);
 
 /** Is a transport usable here for a fabric? WM_OK, or WM_EABSENT with the reason. */

@@ -5,12 +5,12 @@ static const char *const put_names[] = { "auto", "delivery", "flush", NULL };
 
 static const struct wm_option ofi_options[] = {
     { .name = "provider",
-      .arg = "NAME",
+      .arg = "NAME[,NAME...]",
       .help =
-          "provider of transport ofi: a core such as efa or tcp, or a full name such as 'tcp;ofi_rxm'; the best that "
+          "providers of transport ofi: cores such as efa or tcp, or full names such as 'tcp;ofi_rxm'; the best that "
           "is there by default",
-      .type = WM_OPT_TEXT,
-      .offset = offsetof(struct wm_ofi_conf, provider) },
+      .type = WM_OPT_TEXTS,
+      .offset = offsetof(struct wm_ofi_conf, providers) },
     { .name = "ofi-put",
       .arg = "HOW",
       .help = "how a put of transport ofi is complete at the target: delivery (FI_DELIVERY_COMPLETE), flush (a read of "
@@ -32,12 +32,24 @@ static const struct wm_option ofi_options[] = {
 
 static int ofi_probe(const void *own, struct wm_err *err)
 {
-    static const struct wm_ofi_conf plain = { .provider = NULL };
+    static const struct wm_ofi_conf plain;
     struct fi_info *info = NULL;
     int rc = wm_ofi_choose(own != NULL ? own : &plain, WM_FABRIC_UNKNOWN, NULL, &info, err);
 
     fi_freeinfo(info);
     return rc;
+}
+
+static const char *ofi_full_name(const void *own, enum wm_fabric fabric, char *text, size_t bytes)
+{
+    struct wm_err ignored = { .rank = -1 };
+    struct fi_info *info = NULL;
+
+    text[0] = '\0';
+    if (wm_ofi_choose(own, fabric, NULL, &info, &ignored) == WM_OK)
+        snprintf(text, bytes, "%s", wm_ofi_name(info));
+    fi_freeinfo(info);
+    return text;
 }
 
 static const char *ofi_version(char *text, size_t bytes)
@@ -85,6 +97,7 @@ const struct wm_transport wm_transport_ofi = {
     .bind_msg = wm_ofi_bind_msg,
     .claim = ofi_claim,
     .version = ofi_version,
+    .full_name = ofi_full_name,
     .parts = wm_ofi_usable,
     .progress = wm_ofi_progress,
     .close = wm_ofi_close,

@@ -84,7 +84,9 @@ static void say_why(const struct fi_info *known, const char *const *there, const
     }
     for (int n = 0; there[n] != NULL; n++)
         add_name(names, there[n]);
-    if (!found)
+    if (!found && wm_ofi_is_known(wanted))
+        snprintf(text, bytes, "this libfabric was built without it");
+    else if (!found)
         snprintf(text, bytes, "this libfabric does not know it%s", wm_did_you_mean(hint, sizeof(hint), wanted, names));
     else if (is_filtered(filter, wanted))
         snprintf(text, bytes, "FI_PROVIDER=%.60s leaves it out", filter);
@@ -201,7 +203,9 @@ static int not_there(const struct fi_info *all, const struct wm_ofi_want *want, 
 int wm_ofi_choose(const struct wm_ofi_conf *conf, enum wm_fabric fabric, const char *nic, struct fi_info **out,
                   struct wm_err *err)
 {
-    const struct wm_ofi_want want = { .provider = conf->provider, .fabric = fabric, .nic = nic };
+    const struct wm_ofi_want want = { .provider = conf->providers.n > 0 ? conf->providers.value[0] : NULL,
+                                      .fabric = fabric,
+                                      .nic = nic };
     struct fi_info *all, *chosen = NULL;
     const struct fi_info *found;
     int rc;

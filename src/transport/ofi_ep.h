@@ -21,7 +21,8 @@ enum wm_ofi_put { WM_OFI_PUT_AUTO, WM_OFI_PUT_DELIVERY, WM_OFI_PUT_FLUSH };
 enum { WM_OFI_EAGER_BYTES = 128 << 10 };
 
 struct wm_ofi_conf {
-    char *provider;       /* "tcp", "tcp;ofi_rxm"; NULL = the best that is there */
+    /* "tcp", "tcp;ofi_rxm": the first counts, others are arms of their own; none = the best that is there */
+    struct wm_text_list providers;
     int64_t put;          /* enum wm_ofi_put */
     uint64_t eager_bytes; /* of layer ofi_rxm over tcp; 0 = WM_OFI_EAGER_VARIABLE, else WM_OFI_EAGER_BYTES */
 };
@@ -112,6 +113,8 @@ static inline const char *wm_ofi_name(const struct fi_info *info)
 
 /** Is the core of a provider's full name this one? "tcp;ofi_rxm" and "tcp" are of core tcp. */
 bool wm_ofi_core_is(const char *name, const char *core);
+/** Is its core one that this transport knows of, whether this libfabric has it or not? */
+bool wm_ofi_is_known(const char *name);
 /** The card: the device's name where libfabric knows it, else the domain's ("eth0", "rdmap0s6-rdm"). */
 const char *wm_ofi_device(const struct fi_info *info);
 enum wm_fabric wm_ofi_fabric(const struct fi_info *info);

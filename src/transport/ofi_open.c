@@ -117,7 +117,7 @@ static int allocate(struct wm_ofi_ep *e, struct wm_err *err)
 
 static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct wm_err *err)
 {
-    static const struct wm_ofi_conf plain = { .provider = NULL };
+    static const struct wm_ofi_conf plain;
     const struct wm_ofi_conf *own = conf->own != NULL ? conf->own : &plain;
 
     if (allocate(e, err) != WM_OK || wm_ofi_choose(own, conf->fabric, conf->nic, &e->info, err) != WM_OK)

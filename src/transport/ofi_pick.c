@@ -16,6 +16,20 @@ bool wm_ofi_core_is(const char *name, const char *core)
     return strlen(core) == length && strncmp(name, core, length) == 0;
 }
 
+static int place_of(const char *name)
+{
+    int core = 0;
+
+    while (core < CORES && !wm_ofi_core_is(name, order[core]))
+        core++;
+    return core;
+}
+
+bool wm_ofi_is_known(const char *name)
+{
+    return place_of(name) < CORES;
+}
+
 const char *wm_ofi_device(const struct fi_info *info)
 {
     const struct fid_nic *nic = info->nic;
@@ -65,11 +79,7 @@ enum wm_ofi_met wm_ofi_meets(const struct fi_info *info, const struct wm_ofi_wan
 static int rank_of(const struct fi_info *info)
 {
     const char *name = wm_ofi_name(info), *layers = strchr(name, ';');
-    int core = 0;
-
-    while (core < CORES && !wm_ofi_core_is(name, order[core]))
-        core++;
-    return 3 * core + (layers == NULL ? 0 : strcmp(layers, ";ofi_rxm") == 0 ? 1 : 2);
+    return 3 * place_of(name) + (layers == NULL ? 0 : strcmp(layers, ";ofi_rxm") == 0 ? 1 : 2);
 }
 
 const struct fi_info *wm_ofi_pick(const struct fi_info *all, const struct wm_ofi_want *want)

@@ -120,6 +120,9 @@ struct wm_transport {
     int (*device_end)(struct wm_ep *ep, double *ns);
     void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
     const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
+    /* Local: the full name of the provider that its own options and the fabric come to here, "tcp;ofi_rxm"; "" = none.
+     * Two arms of one name would measure one thing twice. NULL: it has no providers. */
+    const char *(*full_name)(const void *own, enum wm_fabric fabric, char *text, size_t bytes);
     const char *(*parts)(char *text, size_t bytes); /* what of it can be used here, for list; NULL = it has no parts */
     /* Local: serves peers that reach into this process while it waits elsewhere. NULL: the library needs no help. */
     int (*progress)(struct wm_ep *ep);

@@ -86,6 +86,56 @@ def test_an_unknown_provider_is_absent_and_those_that_are_there_are_named(ofi, t
     assert "did you mean" not in end.output
 
 
+# What can be asked for, whatever this libfabric was built with.
+ASKED_FOR = ["efa", "verbs;ofi_rxm", "verbs;ofi_rxd", "tcp", "net", "udp;ofi_rxd", "shm", "psm2", "psm3", "cxi", "opx"]
+
+
+@pytest.mark.parametrize("provider", ASKED_FOR)
+def test_a_provider_is_measured_or_its_absence_explained(ofi, load_result, tmp_path, providers, provider):
+    end = ofi(2, "latency", "--provider", provider, *QUICK)
+    if provider in providers or provider in [name.split(";")[0] for name in providers]:
+        cell = measured(tmp_path, load_result, end)[0]
+        assert cell["provider"].split(";")[0] == provider.split(";")[0] and cell["settings"]["provider"] == provider
+        return
+    assert end.rc == 3, end.output
+    reason = load_result(tmp_path / "result.json")["cells"][0]["reason"]
+    assert re.search(rf"--provider {provider}: (this libfabric was built without it|it finds nothing here that it can use); "
+                     r"there are: .*shm", reason), reason
+    assert "did you mean" not in end.output  # a provider that exists is no slip of the pen
+
+
+def test_providers_are_arms_of_one_comparison(ofi, load_result, tmp_path):
+    end = ofi(2, "latency", "--provider", "tcp,shm", *QUICK)
+    cells = measured(tmp_path, load_result, end)
+    comparison, = load_result(tmp_path / "result.json")["comparisons"]
+    assert comparison["varies"] == ["provider"] and comparison["arms"] == ["provider=tcp", "provider=shm"]
+    assert comparison["interleaved"] is True
+    assert {(cell["settings"]["provider"], cell["provider"].split(";")[0]) for cell in cells} == {("tcp", "tcp"), ("shm", "shm")}
+
+
+def test_two_names_of_one_provider_are_measured_once(ofi, load_result, tmp_path, providers):
+    full = next(name for name in providers if name.split(";")[0] == "tcp")  # what tcp alone comes to
+    end = ofi(2, "latency", "--provider", f"tcp,{full},shm" if full != "tcp" else "tcp,shm", *QUICK)
+    cells = measured(tmp_path, load_result, end)
+    assert [cell["settings"]["provider"] for cell in cells] == ["tcp", "shm"] * 3
+    assert (f"wiremark: warning: --provider: tcp and {full} are the same provider here, measured once" in end.stderr) == (full != "tcp")
+
+
+def test_hosts_that_count_providers_differently_are_refused(wiremark, mpirun, tmp_path, providers):
+    if "tcp;ofi_rxm" not in providers or "tcp" in providers:
+        pytest.skip("tcp is not tcp;ofi_rxm here")
+    on_one = '[ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = 1 ] && export FI_PROVIDER=shm; exec "$0" "$@"'
+    end = mpirun(2, "sh", "-c", on_one, wiremark, "run", "latency", "--transport", "ofi", "--provider", "tcp,tcp;ofi_rxm", *QUICK,
+                 env=LOOPBACK)
+    assert end.rc == 3 and "two of these are the same provider, and elsewhere they are not; give full names" in end.output, end.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_provider_that_is_named_twice_is_refused(ofi):
+    end = ofi(2, "latency", "--provider", "tcp,shm,tcp", *QUICK)
+    assert end.rc == 2 and "--provider: tcp is named twice" in end.output, end.output
+
+
 def test_a_misspelt_provider_names_its_nearest(ofi):
     end = ofi(2, "latency", "--provider", "tpc", *QUICK)
     assert end.rc == 3 and "--provider tpc: this libfabric does not know it (did you mean tcp?)" in end.output, end.output
