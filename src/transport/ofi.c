@@ -1,6 +1,7 @@
 /** libfabric as a transport: EFA and every other provider with reliable datagram endpoints. */
 #include "src/transport/ofi_ep.h"
 
+static const char *const message_names[] = { "auto", "tagged", "written", NULL };
 static const char *const put_names[] = { "auto", "delivery", "flush", NULL };
 
 static const struct wm_option ofi_options[] = {
@@ -11,6 +12,15 @@ static const struct wm_option ofi_options[] = {
           "is there by default",
       .type = WM_OPT_TEXTS,
       .offset = offsetof(struct wm_ofi_conf, providers) },
+    { .name = "ofi-messages",
+      .arg = "HOW",
+      .help =
+          "messages of transport ofi: tagged (the library finds their receives), written (into the receive, which has "
+          "told its address), or auto (tagged but for provider " WM_OFI_EFA_DIRECT ", which has no tags)",
+      .fallback = "auto",
+      .type = WM_OPT_CHOICE,
+      .offset = offsetof(struct wm_ofi_conf, messages),
+      .names = message_names },
     { .name = "ofi-put",
       .arg = "HOW",
       .help = "how a put of transport ofi is complete at the target: delivery (FI_DELIVERY_COMPLETE), flush (a read of "
@@ -38,6 +48,12 @@ static int ofi_probe(const void *own, struct wm_err *err)
 
     fi_freeinfo(info);
     return rc;
+}
+
+static int ofi_check(const void *own, int ranks, struct wm_err *err)
+{
+    (void)ranks;
+    return wm_ofi_check(own, err);
 }
 
 static const char *ofi_full_name(const void *own, enum wm_fabric fabric, char *text, size_t bytes)
@@ -71,14 +87,15 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
     snprintf(out->provider, sizeof(out->provider), "%s", wm_ofi_name(e->info));
     if (out->fabric != WM_FABRIC_SHM)
         snprintf(out->device, sizeof(out->device), "%s", wm_ofi_device(e->info));
-    if (wm_ofi_core_is(wm_ofi_name(e->info), "efa")) {
+    if (wm_ofi_core_is(e->info->fabric_attr->prov_name, "efa")) {
         wm_ofi_efa_look(e, &efa);
         wm_ofi_efa_tell(&efa, more, sizeof(more));
     }
     if (e->eager[0] != '\0')
         snprintf(eager, sizeof(eager), "; eager up to %s bytes (" WM_OFI_EAGER_VARIABLE ", set by %s)", e->eager,
                  e->eager_is_ours ? "wiremark" : "the environment");
-    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, tagged; puts by %s%s%s%s",
+    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, %s; puts by %s%s%s%s",
+             e->board != NULL ? "messages written" : "tagged",
              e->put_flags != 0 ? "delivery complete" : "write and read", eager, more[0] != '\0' ? "; " : "", more);
 }
 
@@ -89,6 +106,7 @@ const struct wm_transport wm_transport_ofi = {
     .conf_bytes = sizeof(struct wm_ofi_conf),
     .ops = &wm_ofi_ops,
     .probe = ofi_probe,
+    .check = ofi_check,
     .open = wm_ofi_open,
     .reg = wm_ofi_reg,
     .key = wm_ofi_key,

@@ -17,14 +17,32 @@ static uint32_t version(void)
     return FI_VERSION_GE(here, built) ? built : here;
 }
 
+static bool is_direct(const struct wm_ofi_conf *conf)
+{
+    return conf->providers.n > 0 && strcmp(conf->providers.value[0], WM_OFI_EFA_DIRECT) == 0;
+}
+
+bool wm_ofi_writes(const struct wm_ofi_conf *conf)
+{
+    return conf->messages == WM_OFI_MESSAGES_AUTO ? is_direct(conf) : conf->messages == WM_OFI_MESSAGES_WRITTEN;
+}
+
+int wm_ofi_check(const struct wm_ofi_conf *conf, struct wm_err *err)
+{
+    if (conf->messages == WM_OFI_MESSAGES_TAGGED && is_direct(conf))
+        return wm_fail(err, WM_EUSAGE, "", 0,
+                       "--ofi-messages tagged: " WM_OFI_EFA_DIRECT " has no tags; take --provider efa, or written");
+    return WM_OK;
+}
+
 /* What the transport needs, and which of a provider's wishes it meets. */
-static struct fi_info *new_hints(void)
+static struct fi_info *new_hints(bool writes)
 {
     struct fi_info *hints = fi_allocinfo();
 
     if (hints == NULL)
         return NULL;
-    hints->caps = FI_TAGGED | FI_RMA;
+    hints->caps = (writes ? FI_MSG : FI_TAGGED) | FI_RMA;
     hints->mode = FI_CONTEXT | FI_CONTEXT2;
     hints->ep_attr->type = FI_EP_RDM;
     hints->domain_attr->mr_mode = FI_MR_LOCAL | FI_MR_ENDPOINT | FI_MR_VIRT_ADDR | FI_MR_ALLOCATED | FI_MR_PROV_KEY;
@@ -32,6 +50,8 @@ static struct fi_info *new_hints(void)
     hints->domain_attr->control_progress = FI_PROGRESS_MANUAL; /* and has no thread of its own beside it */
     hints->domain_attr->data_progress = FI_PROGRESS_MANUAL;
     hints->domain_attr->resource_mgmt = FI_RM_ENABLED;
+    if (writes)
+        hints->domain_attr->cq_data_size = sizeof(uint32_t);
     return hints;
 }
 
@@ -182,9 +202,9 @@ static int choose_put(const struct wm_ofi_conf *conf, struct fi_info **info, str
 }
 
 /* All that could be used here; NULL = nothing, with what fi_getinfo() says in *rc. */
-static struct fi_info *all_there(int *rc)
+static struct fi_info *all_there(bool writes, int *rc)
 {
-    struct fi_info *hints = new_hints(), *all = NULL;
+    struct fi_info *hints = new_hints(writes), *all = NULL;
 
     *rc = hints == NULL ? -FI_ENOMEM : fi_getinfo(version(), NULL, NULL, 0, hints, &all);
     fi_freeinfo(hints);
@@ -212,7 +232,7 @@ int wm_ofi_choose(const struct wm_ofi_conf *conf, enum wm_fabric fabric, const c
 
     if (wm_ofi_contradiction(&want, err) != WM_OK)
         return err->code;
-    all = all_there(&rc);
+    all = all_there(wm_ofi_writes(conf), &rc);
     found = wm_ofi_pick(all, &want);
     if (found == NULL)
         not_there(all, &want, rc, err);
@@ -230,11 +250,15 @@ const char *wm_ofi_usable(char *text, size_t bytes)
 {
     const char *names[NAMES + 1] = { NULL };
     int rc;
-    struct fi_info *all = all_there(&rc);
+    struct fi_info *tagged = all_there(false, &rc), *written = all_there(true, &rc);
 
-    for (const struct fi_info *info = all; info != NULL; info = info->next)
+    for (const struct fi_info *info = tagged; info != NULL; info = info->next)
         add_name(names, wm_ofi_name(info));
+    for (const struct fi_info *info = written; info != NULL; info = info->next)
+        if (strcmp(wm_ofi_name(info), WM_OFI_EFA_DIRECT) == 0)
+            add_name(names, WM_OFI_EFA_DIRECT);
     list_names(text, bytes, names);
-    fi_freeinfo(all);
+    fi_freeinfo(tagged);
+    fi_freeinfo(written);
     return text;
 }

@@ -1,8 +1,8 @@
 /**
  * Inside of transport ofi: libfabric's reliable datagram endpoints (FI_EP_RDM) with tagged messages and remote memory
  * access, one endpoint a process. ofi.c is its table, ofi_choose.c asks libfabric for what is there and ofi_pick.c
- * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_efa.c tells what
- * an EFA endpoint does, ofi_fail.c what went wrong.
+ * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_written.c has
+ * messages for endpoints without tags, ofi_efa.c tells what an EFA endpoint does, ofi_fail.c what went wrong.
  */
 #ifndef WM_OFI_EP_H
 #define WM_OFI_EP_H
@@ -13,6 +13,9 @@
 
 #include "src/transport/transport.h"
 
+#define WM_OFI_EFA_DIRECT "efa-direct" /* a fabric of provider efa, asked for by this name */
+
+enum wm_ofi_messages { WM_OFI_MESSAGES_AUTO, WM_OFI_MESSAGES_TAGGED, WM_OFI_MESSAGES_WRITTEN };
 enum wm_ofi_put { WM_OFI_PUT_AUTO, WM_OFI_PUT_DELIVERY, WM_OFI_PUT_FLUSH };
 
 /* ofi_rxm asks before it sends what is longer: a rendezvous. Its own 16 KiB are those of its buffers, of which tcp
@@ -23,11 +26,23 @@ enum { WM_OFI_EAGER_BYTES = 128 << 10 };
 struct wm_ofi_conf {
     /* "tcp", "tcp;ofi_rxm": the first counts, others are arms of their own; none = the best that is there */
     struct wm_text_list providers;
+    int64_t messages;     /* enum wm_ofi_messages */
     int64_t put;          /* enum wm_ofi_put */
     uint64_t eager_bytes; /* of layer ofi_rxm over tcp; 0 = WM_OFI_EAGER_VARIABLE, else WM_OFI_EAGER_BYTES */
 };
 
-enum wm_ofi_kind { WM_OFI_SEND, WM_OFI_RECV, WM_OFI_PUT, WM_OFI_GET, WM_OFI_FLUSH };
+enum wm_ofi_kind {
+    WM_OFI_SEND,
+    WM_OFI_RECV,
+    WM_OFI_PUT,
+    WM_OFI_GET,
+    WM_OFI_FLUSH,
+    /* of written messages: */
+    WM_OFI_WRITTEN, /* a send */
+    WM_OFI_ADVERT,  /* a receive, of which the sender is told */
+    WM_OFI_TOLD,    /* the telling */
+    WM_OFI_BUFFER,  /* waits for what peers tell */
+};
 
 /* An operation under way. Its context is the library's from post to completion, and comes back with that. */
 struct wm_ofi_slot {
@@ -58,8 +73,8 @@ struct wm_ofi_ep {
     fi_addr_t *address;        /* by rank */
     uint64_t *sent, *received; /* by rank: messages numbered so far */
     struct wm_ofi_slot *slot;  /* ep.slots and one more for the blocking calls */
-    struct wm_ofi_slot **held; /* a ring of ep.slots + 1: posts that the library had no room for */
-    unsigned first_held, n_held;
+    struct wm_ofi_slot **held; /* a ring of most_held: posts that the library had no room for */
+    unsigned first_held, n_held, most_held;
     uint64_t tag_of_mine, number_mask; /* a tag is the sender and the message's number */
     unsigned number_bits;
     /* Sends up to here are complete once the library has them: only where no later progress of this process is needed
@@ -71,6 +86,7 @@ struct wm_ofi_ep {
     char *flushed;      /* where that read goes */
     struct fid_mr *flush_mr;
     void *flush_desc;
+    struct wm_ofi_board *board; /* of written messages; NULL: they are tagged */
     uint64_t next_key;
     struct wm_region *regions;
 };
@@ -81,6 +97,11 @@ static inline struct wm_ofi_ep *wm_ofi_of(struct wm_ep *ep)
 }
 
 /* ---- ofi_choose.c ---- */
+
+/** Are messages written, not tagged? */
+bool wm_ofi_writes(const struct wm_ofi_conf *conf);
+/** Pure: WM_EUSAGE where options contradict each other. */
+int wm_ofi_check(const struct wm_ofi_conf *conf, struct wm_err *err);
 
 /**
  * What the user names, or the best that is there. The caller frees it (fi_freeinfo).
@@ -106,10 +127,8 @@ struct wm_ofi_want {
 /* Which of the wishes an info meets, each with those before it. */
 enum wm_ofi_met { WM_OFI_NONE, WM_OFI_PROVIDER, WM_OFI_FABRIC, WM_OFI_NIC, WM_OFI_ALL = WM_OFI_NIC };
 
-static inline const char *wm_ofi_name(const struct fi_info *info)
-{
-    return info->fabric_attr->prov_name;
-}
+/** The provider's full name, "tcp;ofi_rxm"; fabric efa-direct of provider efa goes by its own name. */
+const char *wm_ofi_name(const struct fi_info *info);
 
 /** Is the core of a provider's full name this one? "tcp;ofi_rxm" and "tcp" are of core tcp. */
 bool wm_ofi_core_is(const char *name, const char *core);
@@ -157,10 +176,26 @@ int wm_ofi_bind_msg(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *err);
 
 /* ---- ofi_ops.c ---- */
 
-extern const struct wm_ops wm_ofi_ops, wm_ofi_ops_crowded;
+extern const struct wm_ops wm_ofi_ops, wm_ofi_ops_crowded, wm_ofi_written_ops, wm_ofi_written_ops_crowded;
 
 /** Drives the library: completions, held-back posts, and what peers want from this process. WM_OK or an error. */
 int wm_ofi_progress(struct wm_ep *ep);
+
+/* ---- ofi_written.c ---- */
+
+/* A negative fi_errno; -FI_EAGAIN: later. */
+ssize_t wm_ofi_attempt_advert(struct wm_ofi_ep *e, struct wm_ofi_slot *s);
+ssize_t wm_ofi_attempt_written(struct wm_ofi_ep *e, struct wm_ofi_slot *s);
+ssize_t wm_ofi_attempt_buffer(struct wm_ofi_ep *e, struct wm_ofi_slot *s);
+/** What a peer told stands in the buffer of this slot, which may be given back then. */
+int wm_ofi_take_advert(struct wm_ofi_ep *e, const struct wm_ofi_slot *s);
+
+/** Local, once the endpoint is enabled; what it left is freed by the two below. */
+int wm_ofi_board_open(struct wm_ofi_ep *e, const bool *peers, struct wm_err *err);
+/** Places in a completion queue that it needs beside those of the slots. */
+unsigned wm_ofi_board_completions(const struct wm_ofi_ep *e);
+void wm_ofi_board_unregister(struct wm_ofi_ep *e); /* before the domain is closed */
+void wm_ofi_board_free(struct wm_ofi_ep *e);       /* after the endpoint is */
 
 /* ---- ofi_fail.c ---- */
 

@@ -26,11 +26,15 @@ static const char *describe(char *text, size_t bytes, const struct wm_ofi_ep *e,
 {
     static const char *const words[] = { "send of %zu bytes to rank %d over %s",
                                          "receive of %zu bytes from rank %d over %s",
-                                         "put of %zu bytes to rank %d over %s", "get of %zu bytes from rank %d over %s",
-                                         "read that completes a put of %zu bytes to rank %d over %s" };
-    const char *provider = e->info->fabric_attr->prov_name;
+                                         "put of %zu bytes to rank %d over %s",
+                                         "get of %zu bytes from rank %d over %s",
+                                         "read that completes a put of %zu bytes to rank %d over %s",
+                                         "send of %zu bytes to rank %d over %s",
+                                         "receive of %zu bytes from rank %d over %s",
+                                         "advert of the receive of %zu bytes to rank %d over %s" };
+    const char *provider = wm_ofi_name(e->info);
 
-    if (s == NULL)
+    if (s == NULL || s->msg == NULL)
         snprintf(text, bytes, "a message of rank %d over %s", e->ep.world->rank, provider);
     else
         snprintf(text, bytes, words[s->kind], s->msg->bytes, s->msg->peer, provider);
@@ -39,7 +43,8 @@ static const char *describe(char *text, size_t bytes, const struct wm_ofi_ep *e,
 
 int wm_ofi_post_failed(struct wm_ofi_ep *e, const struct wm_ofi_slot *s, ssize_t rc)
 {
-    static const char *const calls[] = { "fi_tsend", "fi_trecv", "fi_writemsg", "fi_read", "fi_read" };
+    static const char *const calls[] = { "fi_tsend",    "fi_trecv", "fi_writemsg", "fi_read", "fi_read",
+                                         "fi_writemsg", "fi_send",  "fi_send",     "fi_recv" };
     char text[160];
 
     return wm_ofi_fail(&e->ep.err, WM_ESYS, calls[s->kind], rc, "%s", describe(text, sizeof(text), e, s));

@@ -69,7 +69,8 @@ int wm_ofi_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct w
 
     if (region == NULL)
         return err->code;
-    if (wm_ofi_register(e, buf->dma, buf->bytes, shared, &region->mr, err) != WM_OK) {
+    /* Written messages go straight into a receive, whichever buffer it is in. */
+    if (wm_ofi_register(e, buf->dma, buf->bytes, shared || e->board != NULL, &region->mr, err) != WM_OK) {
         wm_ofi_unreg(ep, region);
         return err->code;
     }

@@ -16,7 +16,7 @@ struct address {
 
 static const char *provider_of(const struct wm_ofi_ep *e)
 {
-    return e->info->fabric_attr->prov_name;
+    return wm_ofi_name(e->info);
 }
 
 static int open_failed(const struct wm_ofi_ep *e, const char *call, int rc, struct wm_err *err)
@@ -28,7 +28,9 @@ static int open_failed(const struct wm_ofi_ep *e, const char *call, int rc, stru
 static int open_objects(struct wm_ofi_ep *e, struct wm_err *err)
 {
     struct fi_av_attr av = { .type = e->info->domain_attr->av_type, .count = (size_t)e->ep.world->size };
-    struct fi_cq_attr cq = { .size = 2 * ((size_t)e->ep.slots + 1), .format = FI_CQ_FORMAT_CONTEXT };
+    const bool writes = e->ep.ops == &wm_ofi_written_ops || e->ep.ops == &wm_ofi_written_ops_crowded;
+    struct fi_cq_attr cq = { .size = 2 * ((size_t)e->ep.slots + 1) + (writes ? wm_ofi_board_completions(e) : 0),
+                             .format = writes ? FI_CQ_FORMAT_DATA : FI_CQ_FORMAT_CONTEXT };
     int rc;
 
     if ((rc = fi_fabric(e->info->fabric_attr, &e->fabric, NULL)) != 0)
@@ -97,7 +99,7 @@ static int divide_tag(struct wm_ofi_ep *e, struct wm_err *err)
     return WM_OK;
 }
 
-static int allocate(struct wm_ofi_ep *e, struct wm_err *err)
+static int allocate(struct wm_ofi_ep *e, bool writes, struct wm_err *err)
 {
     const size_t ranks = (size_t)e->ep.world->size, slots = (size_t)e->ep.slots + 1;
 
@@ -105,7 +107,8 @@ static int allocate(struct wm_ofi_ep *e, struct wm_err *err)
     e->sent = calloc(ranks, sizeof(*e->sent));
     e->received = calloc(ranks, sizeof(*e->received));
     e->slot = calloc(slots, sizeof(*e->slot));
-    e->held = calloc(slots, sizeof(struct wm_ofi_slot *));
+    e->most_held = (unsigned)slots + (writes ? wm_ofi_board_completions(e) : 0);
+    e->held = calloc(e->most_held, sizeof(struct wm_ofi_slot *));
     e->flushed = calloc(1, 1);
     if (e->address == NULL || e->sent == NULL || e->received == NULL || e->slot == NULL || e->held == NULL ||
         e->flushed == NULL)
@@ -120,16 +123,21 @@ static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct
     static const struct wm_ofi_conf plain;
     const struct wm_ofi_conf *own = conf->own != NULL ? conf->own : &plain;
 
-    if (allocate(e, err) != WM_OK || wm_ofi_choose(own, conf->fabric, conf->nic, &e->info, err) != WM_OK)
+    const bool writes = wm_ofi_writes(own);
+
+    if (allocate(e, writes, err) != WM_OK || wm_ofi_choose(own, conf->fabric, conf->nic, &e->info, err) != WM_OK)
         return err->code;
     if (strncmp(provider_of(e), "shm", 3) == 0 && e->ep.world->hosts > 1)
         return wm_fail(err, WM_EABSENT, "", 0, "provider %s reaches ranks of one host only, and there are %d hosts",
                        provider_of(e), e->ep.world->hosts);
     e->put_flags = e->info->tx_attr->op_flags & FI_DELIVERY_COMPLETE;
-    e->info->tx_attr->op_flags = 0;         /* for puts alone, not for sends */
+    e->info->tx_attr->op_flags = 0; /* for puts alone, not for sends */
+    if (writes)
+        e->ep.ops = e->ep.crowded ? &wm_ofi_written_ops_crowded : &wm_ofi_written_ops;
     if (strcmp(provider_of(e), "shm") == 0) /* it writes them into the peer's memory: a tenth less time */
         e->inject_bytes = e->info->tx_attr->inject_size;
-    if (divide_tag(e, err) != WM_OK || open_eager(e, own, err) != WM_OK)
+    if ((!writes && divide_tag(e, err) != WM_OK) || open_eager(e, own, err) != WM_OK ||
+        (writes && wm_ofi_board_open(e, conf->peers, err) != WM_OK))
         return err->code;
     if (wm_ofi_register(e, e->flushed, 1, false, &e->flush_mr, err) != WM_OK)
         return err->code;
@@ -224,6 +232,7 @@ void wm_ofi_close(struct wm_ep *ep)
         wm_ofi_unreg(ep, e->regions);
     if (e->flush_mr != NULL)
         close_fid(&e->flush_mr->fid);
+    wm_ofi_board_unregister(e);
     if (e->fid != NULL)
         close_fid(&e->fid->fid);
     if (e->cq != NULL)
@@ -234,6 +243,7 @@ void wm_ofi_close(struct wm_ep *ep)
         close_fid(&e->domain->fid);
     if (e->fabric != NULL)
         close_fid(&e->fabric->fid);
+    wm_ofi_board_free(e);
     fi_freeinfo(e->info);
     free(e->address);
     free(e->sent);

@@ -35,21 +35,28 @@ static ssize_t attempt_write(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
 static ssize_t attempt(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
 {
     const struct wm_msg *m = s->msg;
-    const fi_addr_t peer = e->address[m->peer];
 
     switch (s->kind) {
     case WM_OFI_SEND:
-        return fi_tsend(e->fid, m->ptr, m->bytes, desc_of(m), peer, s->tag, &s->context);
+        return fi_tsend(e->fid, m->ptr, m->bytes, desc_of(m), e->address[m->peer], s->tag, &s->context);
     case WM_OFI_RECV:
         return fi_trecv(e->fid, m->ptr, m->bytes, desc_of(m), FI_ADDR_UNSPEC, s->tag, 0, &s->context);
     case WM_OFI_PUT:
         return attempt_write(e, s);
     case WM_OFI_GET:
-        return fi_read(e->fid, m->ptr, m->bytes, desc_of(m), peer, m->remote->address + m->remote_at, m->remote->key,
-                       &s->context);
+        return fi_read(e->fid, m->ptr, m->bytes, desc_of(m), e->address[m->peer], m->remote->address + m->remote_at,
+                       m->remote->key, &s->context);
     case WM_OFI_FLUSH:
-        return fi_read(e->fid, e->flushed, 1, e->flush_desc, peer, m->remote->address + m->remote_at, m->remote->key,
-                       &s->context);
+        return fi_read(e->fid, e->flushed, 1, e->flush_desc, e->address[m->peer], m->remote->address + m->remote_at,
+                       m->remote->key, &s->context);
+    case WM_OFI_WRITTEN:
+        return wm_ofi_attempt_written(e, s);
+    case WM_OFI_ADVERT:
+        return wm_ofi_attempt_advert(e, s);
+    case WM_OFI_BUFFER:
+        return wm_ofi_attempt_buffer(e, s);
+    case WM_OFI_TOLD:
+        break;
     }
     return -FI_EINVAL;
 }
@@ -57,13 +64,13 @@ static ssize_t attempt(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
 static void hold(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
 {
     unsigned at = e->first_held + e->n_held++;
-    e->held[at > e->ep.slots ? at - (e->ep.slots + 1) : at] = s;
+    e->held[at >= e->most_held ? at - e->most_held : at] = s;
 }
 
 static struct wm_ofi_slot *take_held(struct wm_ofi_ep *e)
 {
     struct wm_ofi_slot *s = e->held[e->first_held];
-    e->first_held = e->first_held == e->ep.slots ? 0 : e->first_held + 1;
+    e->first_held = e->first_held + 1 == e->most_held ? 0 : e->first_held + 1;
     e->n_held--;
     return s;
 }
@@ -117,9 +124,51 @@ static inline int progress(struct wm_ofi_ep *e)
     return rc;
 }
 
+/* Of an advert: the receive itself is complete when its sender has written. */
+static int complete_written(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+{
+    if (s->kind == WM_OFI_BUFFER) {
+        int rc = wm_ofi_take_advert(e, s);
+        return rc == WM_OK ? post(e, s) : rc;
+    }
+    return complete(e, s);
+}
+
+/* By a peer; a write of this process to a peer may bear the flag as well. */
+static inline bool is_written_here(const struct fi_cq_data_entry *done)
+{
+    return (done->flags & (FI_REMOTE_CQ_DATA | FI_WRITE)) == FI_REMOTE_CQ_DATA;
+}
+
+static inline int receive_written(struct wm_ofi_ep *e, uint64_t slot)
+{
+    if (__builtin_expect(slot > e->ep.slots || !e->slot[slot].open, 0))
+        return wm_fail(&e->ep.err, WM_EBUG, "", 0, "a message for slot %llu, which expects none",
+                       (unsigned long long)slot);
+    e->slot[slot].open = false;
+    return WM_OK;
+}
+
+static inline int progress_written(struct wm_ofi_ep *e)
+{
+    struct fi_cq_data_entry done[COMPLETIONS];
+    ssize_t n = fi_cq_read(e->cq, done, COMPLETIONS);
+    int rc = WM_OK;
+
+    if (n > 0)
+        for (ssize_t i = 0; i < n && rc == WM_OK; i++)
+            rc = is_written_here(&done[i]) ? receive_written(e, done[i].data) : complete_written(e, done[i].op_context);
+    else if (__builtin_expect(n != -FI_EAGAIN, 0))
+        rc = wm_ofi_cq_failed(e, n);
+    if (rc == WM_OK && e->n_held > 0)
+        rc = retry(e);
+    return rc;
+}
+
 int wm_ofi_progress(struct wm_ep *ep)
 {
-    return progress(wm_ofi_of(ep));
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    return e->board != NULL ? progress_written(e) : progress(e);
 }
 
 /* ---- Posts ---- */
@@ -157,6 +206,24 @@ static int ofi_post_recv(struct wm_ep *ep, unsigned slot, const struct wm_msg *m
     return post(e, s);
 }
 
+static int written_post_send(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    struct wm_ofi_slot *s = begin(e, slot, WM_OFI_WRITTEN, msg);
+
+    s->tag = e->sent[msg->peer]++;
+    return post(e, s);
+}
+
+static int written_post_recv(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    struct wm_ofi_ep *e = wm_ofi_of(ep);
+    struct wm_ofi_slot *s = begin(e, slot, WM_OFI_ADVERT, msg);
+
+    s->tag = e->received[msg->peer]++;
+    return post(e, s);
+}
+
 static int one_sided(struct wm_ofi_ep *e, unsigned slot, enum wm_ofi_kind kind, const struct wm_msg *msg)
 {
     struct wm_ofi_slot *s = begin(e, slot, kind, msg);
@@ -177,15 +244,26 @@ static int ofi_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
 
 /* ---- Waiting ---- */
 
-static int ofi_test(struct wm_ep *ep, unsigned slot)
+static inline int test(struct wm_ofi_ep *e, unsigned slot, int (*drive)(struct wm_ofi_ep *e))
 {
-    struct wm_ofi_ep *e = wm_ofi_of(ep);
-    int rc = e->slot[slot].open ? progress(e) : WM_OK;
+    int rc = e->slot[slot].open ? drive(e) : WM_OK;
 
     return rc != WM_OK || !e->slot[slot].open ? rc : WM_EAGAIN;
 }
 
-static inline int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yields)
+static int ofi_test(struct wm_ep *ep, unsigned slot)
+{
+    return test(wm_ofi_of(ep), slot, progress);
+}
+
+static int written_test(struct wm_ep *ep, unsigned slot)
+{
+    return test(wm_ofi_of(ep), slot, progress_written);
+}
+
+/* What drives and whether it yields is known where this is inlined. */
+static inline __attribute__((always_inline)) int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yields,
+                                                          int (*drive)(struct wm_ofi_ep *e))
 {
     struct wm_ofi_ep *e = wm_ofi_of(ep);
 
@@ -195,7 +273,7 @@ static inline int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yi
                 return WM_ETIMEOUT;
             if (yields)
                 sched_yield();
-            int rc = progress(e);
+            int rc = drive(e);
             if (rc != WM_OK)
                 return rc;
         }
@@ -204,12 +282,22 @@ static inline int wait_for(struct wm_ep *ep, unsigned first, unsigned n, bool yi
 
 static int ofi_wait(struct wm_ep *ep, unsigned first, unsigned n)
 {
-    return wait_for(ep, first, n, false);
+    return wait_for(ep, first, n, false, progress);
 }
 
 static int ofi_wait_yield(struct wm_ep *ep, unsigned first, unsigned n)
 {
-    return wait_for(ep, first, n, true);
+    return wait_for(ep, first, n, true, progress);
+}
+
+static int written_wait(struct wm_ep *ep, unsigned first, unsigned n)
+{
+    return wait_for(ep, first, n, false, progress_written);
+}
+
+static int written_wait_yield(struct wm_ep *ep, unsigned first, unsigned n)
+{
+    return wait_for(ep, first, n, true, progress_written);
 }
 
 /* Blocking: a post and a wait in a slot of their own. */
@@ -222,6 +310,18 @@ static int ofi_send(struct wm_ep *ep, const struct wm_msg *msg)
 static int ofi_recv(struct wm_ep *ep, const struct wm_msg *msg)
 {
     int rc = ofi_post_recv(ep, ep->slots, msg);
+    return rc != WM_OK ? rc : ep->ops->wait(ep, ep->slots, 1);
+}
+
+static int written_send(struct wm_ep *ep, const struct wm_msg *msg)
+{
+    int rc = written_post_send(ep, ep->slots, msg);
+    return rc != WM_OK ? rc : ep->ops->wait(ep, ep->slots, 1);
+}
+
+static int written_recv(struct wm_ep *ep, const struct wm_msg *msg)
+{
+    int rc = written_post_recv(ep, ep->slots, msg);
     return rc != WM_OK ? rc : ep->ops->wait(ep, ep->slots, 1);
 }
 
@@ -248,4 +348,26 @@ const struct wm_ops wm_ofi_ops_crowded = {
     .get = ofi_get,
     .test = ofi_test,
     .wait = ofi_wait_yield,
+};
+
+const struct wm_ops wm_ofi_written_ops = {
+    .send = written_send,
+    .recv = written_recv,
+    .post_send = written_post_send,
+    .post_recv = written_post_recv,
+    .put = ofi_put,
+    .get = ofi_get,
+    .test = written_test,
+    .wait = written_wait,
+};
+
+const struct wm_ops wm_ofi_written_ops_crowded = {
+    .send = written_send,
+    .recv = written_recv,
+    .post_send = written_post_send,
+    .post_recv = written_post_recv,
+    .put = ofi_put,
+    .get = ofi_get,
+    .test = written_test,
+    .wait = written_wait_yield,
 };

@@ -5,15 +5,20 @@
 #include "src/transport/ofi_ep.h"
 
 /* Best first, where the user names none: cards with transports of their own, then the kernel's, then one host only. */
-static const char *const order[] = {
-    "cxi", "efa", "opx", "psm3", "psm2", "verbs", "tcp", "net", "udp", "sockets", "shm"
-};
+static const char *const order[] = { "cxi", "efa", "opx", "psm3",    "psm2", "verbs",
+                                     "tcp", "net", "udp", "sockets", "shm",  WM_OFI_EFA_DIRECT };
 enum { CORES = sizeof(order) / sizeof(*order) };
 
 bool wm_ofi_core_is(const char *name, const char *core)
 {
     size_t length = strcspn(name, ";");
     return strlen(core) == length && strncmp(name, core, length) == 0;
+}
+
+const char *wm_ofi_name(const struct fi_info *info)
+{
+    const struct fi_fabric_attr *a = info->fabric_attr;
+    return a->name != NULL && strcmp(a->name, WM_OFI_EFA_DIRECT) == 0 ? WM_OFI_EFA_DIRECT : a->prov_name;
 }
 
 static int place_of(const char *name)

@@ -66,6 +66,21 @@ def test_messages_and_composed_collectives(ofi, load_result, tmp_path, provider,
     assert all(cell["settings"]["provider"] == provider for cell in cells)
 
 
+@pytest.mark.parametrize("provider", ["tcp", "shm", "udp;ofi_rxd"])
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_messages_without_tags_are_written_into_their_receives(ofi, load_result, tmp_path, providers, provider, ranks):
+    need_provider(providers, provider)
+    end = ofi(ranks, "latency", "bandwidth", "allreduce", "alltoall", "put-latency", "--provider", provider, "--ofi-messages",
+              "written", "--window", "16", "--algo", "allreduce:ring,alltoall:pairwise", *QUICK)
+    cells = measured(tmp_path, load_result, end)
+    assert {cell["settings"]["ofi-messages"] for cell in cells} == {"written"}
+
+
+def test_a_provider_without_tags_cannot_be_asked_for_them(ofi):
+    end = ofi(2, "latency", "--provider", "efa-direct", "--ofi-messages", "tagged", *QUICK)
+    assert end.rc == 2 and "--ofi-messages tagged: efa-direct has no tags; take --provider efa, or written" in end.output, end.output
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("how", ["delivery", "flush"])
 def test_one_sided_operations_need_no_help_of_the_user(ofi, load_result, tmp_path, provider, how):
@@ -87,7 +102,7 @@ def test_an_unknown_provider_is_absent_and_those_that_are_there_are_named(ofi, t
 
 
 # What can be asked for, whatever this libfabric was built with.
-ASKED_FOR = ["efa", "verbs;ofi_rxm", "verbs;ofi_rxd", "tcp", "net", "udp;ofi_rxd", "shm", "psm2", "psm3", "cxi", "opx"]
+ASKED_FOR = ["efa", "efa-direct", "verbs;ofi_rxm", "verbs;ofi_rxd", "tcp", "net", "udp;ofi_rxd", "shm", "psm2", "psm3", "cxi", "opx"]
 
 
 @pytest.mark.parametrize("provider", ASKED_FOR)

@@ -868,6 +868,35 @@ static void test_ofi_peers(const struct wm_transport *t, char *provider)
     free(peers);
 }
 
+static void test_ofi_messages(struct bed *b)
+{
+    test_shift(b);
+    test_ping_pong(b);
+    test_window(b, 100, 8);
+    test_window(b, 40, 5000);
+    test_window(b, 10, 131072);
+    barrier(b);
+}
+
+/* As on endpoints without tags. */
+static void test_ofi_written(const struct wm_transport *t, char *provider)
+{
+    char *options[] = { "--provider", provider, "--ofi-messages", "written", NULL };
+    struct wm_err err = { .rank = -1 };
+    struct bed b;
+
+    if (CHECK_INT(open_bed(&b, t, 8 << 20, 0, options, &err), WM_OK)) {
+        struct wm_claim claim = { .fabric = WM_FABRIC_UNKNOWN };
+        t->claim(b.ep, &claim);
+        CHECK_HAS(claim.how, "FI_EP_RDM, messages written; puts by ");
+        test_ofi_messages(&b);
+    } else {
+        wm_err_print(stdout, &err);
+    }
+    close_bed(&b);
+    test_one_sided(t, options);
+}
+
 static void test_ofi_provider(const struct wm_transport *t, char *provider)
 {
     char *options[] = { "--provider", provider, NULL };
@@ -880,12 +909,7 @@ static void test_ofi_provider(const struct wm_transport *t, char *provider)
     }
     if (CHECK_INT(open_bed(&b, t, 8 << 20, 0, options, &err), WM_OK)) {
         test_ofi_claim(&b, provider);
-        test_shift(&b);
-        test_ping_pong(&b);
-        test_window(&b, 100, 8);
-        test_window(&b, 40, 5000);
-        test_window(&b, 10, 131072);
-        barrier(&b);
+        test_ofi_messages(&b);
     }
     close_bed(&b);
     test_one_sided(t, options);
@@ -894,6 +918,7 @@ static void test_ofi_provider(const struct wm_transport *t, char *provider)
         test_ofi_truncation(t, provider);
     test_ofi_deadline(t, provider);
     test_ofi_peers(t, provider);
+    test_ofi_written(t, provider);
 }
 
 static void test_ofi(void)

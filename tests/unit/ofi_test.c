@@ -35,6 +35,15 @@ static const struct offer cloud[] = {
     { NULL, NULL, NULL, NULL },
 };
 
+/* Asked without tags, libfabric 2.2 offers both of its fabrics. */
+static const struct offer cloud_without_tags[] = {
+    { "efa-direct", "rdmap0s6-rdm", "efa", "Ethernet" },
+    { "efa-direct", "rdmap0s7-rdm", "efa", "Ethernet" },
+    { "efa", "rdmap0s6-rdm", "efa", "Ethernet" },
+    { "tcp;ofi_rxm", "eth0", NULL, NULL },
+    { NULL, NULL, NULL, NULL },
+};
+
 static char *copy(const char *text)
 {
     return text != NULL ? strdup(text) : NULL;
@@ -44,7 +53,9 @@ static struct fi_info *info_of(const struct offer *o)
 {
     struct fi_info *info = fi_allocinfo();
 
-    info->fabric_attr->prov_name = strdup(o->provider);
+    const bool direct = strcmp(o->provider, "efa-direct") == 0; /* libfabric: a fabric of provider efa */
+    info->fabric_attr->prov_name = strdup(direct ? "efa" : o->provider);
+    info->fabric_attr->name = strdup(direct ? "efa-direct" : "anything");
     info->domain_attr->name = strdup(o->domain);
     if (o->driver != NULL) {
         info->nic = calloc(1, sizeof(*info->nic));
@@ -110,6 +121,13 @@ static const struct pick {
     { cloud, { .fabric = WM_FABRIC_EFA, .nic = "rdmap0s7-rdm" }, "efa", "rdmap0s7-rdm" },
     { cloud, { .fabric = WM_FABRIC_EFA, .nic = "rdmap0s7" }, "efa", "rdmap0s7-rdm" },
     { cloud, { .fabric = WM_FABRIC_ROCE }, NULL, NULL },
+    { cloud, { .provider = "efa-direct" }, NULL, NULL },
+    { cloud_without_tags, { .provider = "efa-direct" }, "efa-direct", "rdmap0s6-rdm" },
+    { cloud_without_tags, { .provider = "efa-direct", .nic = "rdmap0s7" }, "efa-direct", "rdmap0s7-rdm" },
+    { cloud_without_tags, { .provider = "efa-direct", .fabric = WM_FABRIC_EFA }, "efa-direct", "rdmap0s6-rdm" },
+    { cloud_without_tags, { .provider = "efa" }, "efa", "rdmap0s6-rdm" },
+    { cloud_without_tags, { .provider = NULL }, "efa", "rdmap0s6-rdm" },
+    { cloud_without_tags, { .provider = "tcp" }, "tcp;ofi_rxm", "eth0" },
 };
 
 static void test_picks(void)
