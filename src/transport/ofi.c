@@ -81,7 +81,7 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct wm_ofi_ep *e = wm_ofi_of(ep);
     struct wm_ofi_efa efa;
-    char more[160] = "", eager[96] = "";
+    char more[200] = "", eager[96] = "";
 
     *out = (struct wm_claim){ .fabric = wm_ofi_fabric(e->info) };
     snprintf(out->provider, sizeof(out->provider), "%s", wm_ofi_name(e->info));

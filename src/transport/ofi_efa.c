@@ -30,7 +30,8 @@ void wm_ofi_efa_look(const struct wm_ofi_ep *e, struct wm_ofi_efa *out)
                                 .use_device_rdma = getenv("FI_EFA_USE_DEVICE_RDMA"),
                                 .fork_safe = getenv("FI_EFA_FORK_SAFE"),
                                 .ibv_fork_safe = getenv("RDMAV_FORK_SAFE"),
-                                .use_huge_page = getenv("FI_EFA_USE_HUGE_PAGE") };
+                                .use_huge_page = getenv("FI_EFA_USE_HUGE_PAGE"),
+                                .enable_shm_transfer = getenv("FI_EFA_ENABLE_SHM_TRANSFER") };
 #if WITH_EMULATED
     out->read = ask(e, FI_OPT_EFA_EMULATED_READ);
     out->write = ask(e, FI_OPT_EFA_EMULATED_WRITE);
@@ -83,6 +84,8 @@ const char *wm_ofi_efa_tell(const struct wm_ofi_efa *efa, char *text, size_t byt
 
     snprintf(text, bytes, "fabric %s", efa->fabric != NULL ? efa->fabric : "not known");
     tell_rdma(efa, text, bytes);
+    if (efa->fabric != NULL && strcmp(efa->fabric, "efa") == 0 && truth(efa->enable_shm_transfer) != 0)
+        add(text, bytes, "within a host shared memory");
     if (forks)
         add(text, bytes,
             efa->ibv_fork_safe != NULL ? "RDMAV_FORK_SAFE: slower registration, no huge pages inside"

@@ -150,7 +150,8 @@ enum wm_ofi_emulated { WM_OFI_UNKNOWN, WM_OFI_BY_DEVICE, WM_OFI_EMULATED };
 struct wm_ofi_efa {
     const char *fabric; /* fabric_attr->name: "efa" or "efa-direct" */
     enum wm_ofi_emulated read, write;
-    const char *use_device_rdma, *fork_safe, *ibv_fork_safe, *use_huge_page; /* values of the variables */
+    /* values of the variables */
+    const char *use_device_rdma, *fork_safe, *ibv_fork_safe, *use_huge_page, *enable_shm_transfer;
 };
 
 /** Asks the endpoint (fi_getopt, from libfabric 1.18 on) and the environment. */

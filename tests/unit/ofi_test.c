@@ -178,25 +178,32 @@ static void test_efa(void)
         const char *says;
     } cases[] = {
         { { .fabric = "efa", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE },
-          "fabric efa; reads and writes by the device" },
+          "fabric efa; reads and writes by the device; within a host shared memory" },
         { { .fabric = "efa-direct", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_EMULATED },
           "fabric efa-direct; reads by the device, writes emulated by messages" },
         { { .fabric = "efa", .read = WM_OFI_EMULATED, .write = WM_OFI_EMULATED, .use_device_rdma = "no" },
-          "fabric efa; reads and writes emulated by messages; FI_EFA_USE_DEVICE_RDMA switches the device's RDMA off" },
+          "fabric efa; reads and writes emulated by messages; FI_EFA_USE_DEVICE_RDMA switches the device's RDMA off; "
+          "within a host shared memory" },
         { { .fabric = "efa", .use_device_rdma = "0" },
-          "fabric efa; reads and writes emulated by messages; FI_EFA_USE_DEVICE_RDMA switches the device's RDMA off" },
+          "fabric efa; reads and writes emulated by messages; FI_EFA_USE_DEVICE_RDMA switches the device's RDMA off; "
+          "within a host shared memory" },
         { { .fabric = "efa", .use_device_rdma = "1" },
-          "fabric efa; reads and writes by the device or emulated: this libfabric does not say" },
+          "fabric efa; reads and writes by the device or emulated: this libfabric does not say; within a host shared "
+          "memory" },
         { { .fabric = "efa", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE, .fork_safe = "True" },
-          "fabric efa; reads and writes by the device; FI_EFA_FORK_SAFE: slower registration, no huge pages inside" },
+          "fabric efa; reads and writes by the device; within a host shared memory; FI_EFA_FORK_SAFE: slower "
+          "registration, no huge pages inside" },
         { { .fabric = "efa", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE, .fork_safe = "0" },
-          "fabric efa; reads and writes by the device" },
+          "fabric efa; reads and writes by the device; within a host shared memory" },
         { { .fabric = "efa", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE, .ibv_fork_safe = "0" },
-          "fabric efa; reads and writes by the device; RDMAV_FORK_SAFE: slower registration, no huge pages inside" },
+          "fabric efa; reads and writes by the device; within a host shared memory; RDMAV_FORK_SAFE: slower "
+          "registration, no huge pages inside" },
+        { { .fabric = "efa", .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE, .enable_shm_transfer = "0" },
+          "fabric efa; reads and writes by the device" },
         { { .read = WM_OFI_BY_DEVICE, .write = WM_OFI_BY_DEVICE, .use_huge_page = "off" },
           "fabric not known; reads and writes by the device; FI_EFA_USE_HUGE_PAGE off: small pages inside" },
     };
-    char text[160], little[12];
+    char text[200], little[12];
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         CHECK_TEXT(wm_ofi_efa_tell(&cases[i].efa, text, sizeof(text)), cases[i].says);
