@@ -180,6 +180,21 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
     write_id(out);
 }
 
+int wm_plan_arm_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char of[WM_ID_BYTES],
+                         struct wm_err *err)
+{
+    struct wm_result_cell *cell = malloc(sizeof(*cell));
+    if (cell == NULL)
+        return wm_fail(err, WM_ENOMEM, "malloc", 0, "a cell");
+    wm_plan_identity(plan, sweep, 0, arm, cell);
+    const char *bytes = strstr(cell->id, " bytes=");
+    const char *after = bytes == NULL ? "" : bytes + 1 + strcspn(bytes + 1, " ");
+    int before = bytes == NULL ? (int)strlen(cell->id) : (int)(bytes - cell->id);
+    snprintf(of, WM_ID_BYTES, "%.*s%s", before, cell->id, after);
+    free(cell);
+    return WM_OK;
+}
+
 /* ---- labels of arms ---- */
 
 static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *spec, const char *factor, char *text,

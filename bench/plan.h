@@ -140,6 +140,10 @@ bool wm_plan_tuning(uint32_t number, uint32_t *cell, int *candidate);
 void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int size, int arm,
                       struct wm_result_cell *out);
 
+/** An arm's cells at all sizes: their id without its bytes. Allocates. WM_ENOMEM. */
+int wm_plan_arm_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char of[WM_ID_BYTES],
+                         struct wm_err *err);
+
 /** "transport=sim algo=ring": the factors in which the arms differ. */
 const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *text,
                               size_t bytes);

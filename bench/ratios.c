@@ -14,8 +14,11 @@ int wm_ratios_open(struct wm_ratios *r, const struct wm_sweep *sweep, struct wm_
         .crossover_bytes = calloc(arms, sizeof(*r->crossover_bytes)),
         .label = calloc(arms, sizeof(*r->label)),
         .labels = calloc(arms, sizeof(*r->labels)),
+        .identity = calloc(arms, sizeof(*r->identity)),
+        .of = calloc(arms, sizeof(*r->of)),
     };
-    bool ok = r->of_size && r->point && r->n_points && r->crossover_bytes && r->label && r->labels;
+    bool ok =
+        r->of_size && r->point && r->n_points && r->crossover_bytes && r->label && r->labels && r->identity && r->of;
     for (size_t a = 0; ok && a + 1 < arms; a++)
         ok = (r->point[a] = calloc(sizes, sizeof(**r->point))) != NULL;
     return ok ? WM_OK : wm_fail(err, WM_ENOMEM, "calloc", 0, "%zu arms of %s", arms, sweep->bench->name);
@@ -31,6 +34,8 @@ void wm_ratios_close(struct wm_ratios *r)
     free(r->crossover_bytes);
     free(r->label);
     free(r->labels);
+    free(r->identity);
+    free(r->of);
     *r = (struct wm_ratios){ 0 };
 }
 
@@ -61,25 +66,32 @@ static int64_t crossover(const struct wm_ratio_point *point, int n)
     return bytes;
 }
 
-struct wm_result_comparison wm_ratios_comparison(struct wm_ratios *r, const struct wm_plan *plan)
+int wm_ratios_comparison(struct wm_ratios *r, const struct wm_plan *plan, struct wm_result_comparison *out,
+                         struct wm_err *err)
 {
     const struct wm_sweep *sweep = r->sweep;
     for (int i = 0; i < sweep->n_varies; i++)
         r->varies[i] = sweep->varies[i];
-    for (int a = 0; a < sweep->n_arms; a++)
+    for (int a = 0; a < sweep->n_arms; a++) {
         r->labels[a] = wm_plan_arm_label(plan, sweep, a, r->label[a], sizeof(r->label[a]));
+        r->of[a] = r->identity[a];
+        if (wm_plan_arm_identity(plan, sweep, a, r->identity[a], err) != WM_OK)
+            return err->code;
+    }
     for (int a = 0; a + 1 < sweep->n_arms; a++)
         r->crossover_bytes[a] = crossover(r->point[a], r->n_points[a]);
-    return (struct wm_result_comparison){
+    *out = (struct wm_result_comparison){
         .bench = sweep->bench->name,
         .baseline = r->labels[0],
         .varies = r->varies,
         .n_varies = sweep->n_varies,
         .arms = r->labels,
+        .of = r->of,
         .n_arms = sweep->n_arms,
         .interleaved = true,
         .points = r->point,
         .n_points = r->n_points,
         .crossover_bytes = r->crossover_bytes,
     };
+    return WM_OK;
 }

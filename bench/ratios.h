@@ -13,7 +13,8 @@ struct wm_ratios {
     int *n_points;
     int64_t *crossover_bytes;
     char (*label)[WM_ARM_LABEL_BYTES];
-    const char **labels, *varies[8];
+    char (*identity)[WM_ID_BYTES];
+    const char **labels, **of, *varies[8];
 };
 
 int wm_ratios_open(struct wm_ratios *r, const struct wm_sweep *sweep, struct wm_err *err);
@@ -25,7 +26,8 @@ struct wm_ratio_point wm_ratio_of(const struct wm_arm *base, const struct wm_arm
 /** After the comparison of one size, while its arms' samples are there. */
 void wm_ratios_keep(struct wm_ratios *r, const struct wm_arm *arms, uint64_t seed);
 
-/** What the sizes came to; borrows from r. */
-struct wm_result_comparison wm_ratios_comparison(struct wm_ratios *r, const struct wm_plan *plan);
+/** What the sizes came to; borrows from r. WM_ENOMEM. */
+int wm_ratios_comparison(struct wm_ratios *r, const struct wm_plan *plan, struct wm_result_comparison *out,
+                         struct wm_err *err);
 
 #endif

@@ -341,28 +341,24 @@ static void write_comparison(struct run *run, struct keeping *keep, bool whole)
 {
     if (run->world->rank != 0 || keep->ratios.sweep->n_arms < 2 || run->failed.code != WM_OK)
         return;
-    struct wm_result_comparison comparison = wm_ratios_comparison(&keep->ratios, run->plan);
+    struct wm_result_comparison comparison;
+    if (wm_ratios_comparison(&keep->ratios, run->plan, &comparison, &run->failed) != WM_OK)
+        return fail_alone(run, "the result could not be written");
     comparison.staging = wm_staging_results(&keep->staging, run->plan, &comparison.n_staging);
     run->is->sink->comparison(run->is->sink->arg, &comparison, whole, &run->failed);
     fail_alone(run, "the result could not be written");
 }
 
-/* Rank 0 alone: of one arm. Its identity at any size is that of all but for the bytes. */
+/* Rank 0 alone: of one arm. */
 static void write_choice(struct run *run, const struct wm_sweep *sweep, int a, const struct wm_tuning *t, bool whole)
 {
-    char of[sizeof(((struct wm_result_cell *)0)->id)], label[WM_ARM_LABEL_BYTES];
-    struct wm_result_cell *cell = malloc(sizeof(*cell));
-    if (cell == NULL) {
-        wm_fail(&run->failed, WM_ENOMEM, "malloc", 0, "a cell");
+    char of[WM_ID_BYTES], label[WM_ARM_LABEL_BYTES];
+    if (wm_plan_arm_identity(run->plan, sweep, a, of, &run->failed) != WM_OK)
         return;
-    }
-    wm_plan_identity(run->plan, sweep, 0, a, cell);
-    const char *bytes = strstr(cell->id, " bytes="), *after = bytes + 1 + strcspn(bytes + 1, " ");
-    snprintf(of, sizeof(of), "%.*s%s", (int)(bytes - cell->id), cell->id, after);
     struct wm_result_choice choice = {
         .of = of,
-        .bench = cell->bench,
-        .transport = cell->transport,
+        .bench = sweep->bench->name,
+        .transport = run->plan->transport[sweep->arm[a].transport].transport->name,
         .label = wm_plan_arm_label(run->plan, sweep, a, label, sizeof(label)),
         .point = t->point,
         .n_points = t->n_points,
@@ -370,7 +366,6 @@ static void write_choice(struct run *run, const struct wm_sweep *sweep, int a, c
         .n_left_out = t->n_left_out,
     };
     run->is->sink->choice(run->is->sink->arg, &choice, whole, &run->failed);
-    free(cell);
 }
 
 static void write_choices(struct run *run, const struct wm_sweep *sweep, const struct keeping *keep, bool whole)

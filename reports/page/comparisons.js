@@ -9,30 +9,32 @@ const isPath = (c) => c.varies.includes("path");
 
 function listed(model) {
     const all = model.results.flatMap((result) => (result.document.comparisons ?? []).map((c) => ({ ...c, result })));
-    const seen = new Map();
-    for (const c of all) { // several of one benchmark follow one another as their cells do
-        const key = `${c.result.index}\n${c.bench}\n${c.arms.join("\n")}`;
-        c.turn = seen.get(key) ?? 0;
-        seen.set(key, c.turn + 1);
-    }
     return all.sort((a, b) => isPath(b) - isPath(a));
 }
 
-// The curve of an arm: it has all words of the arm's label; of several that do, the comparison's own turn.
+// The curve of an arm by its cells' id; where that is not said, the only one that has all words of the arm's label.
 function curveOf(model, comparison, arm) {
+    const own = model.curves.filter((c) => c.result === comparison.result && c.bench === comparison.bench);
+    if (comparison.of)
+        return own.find((c) => c.key === comparison.of[arm]);
     const words = comparison.arms[arm].split(" ");
-    const fit = model.curves.filter((c) => c.result === comparison.result && c.bench === comparison.bench &&
-        words.every((word) => ` ${c.key} `.includes(` ${word} `)));
-    return fit[comparison.turn] ?? fit[0];
+    const fit = own.filter((c) => words.every((word) => ` ${c.key} `.includes(` ${word} `)));
+    return fit.length === 1 ? fit[0] : undefined;
 }
 
 function cellAt(curve, size) {
     return curve?.cells.find((i) => curve.result.get(i, "bytes") === size);
 }
 
+// What tells it from others of the same arms: the round of pairs.
+function round(c) {
+    const word = c.of?.[0].split(" ").find((w) => w.startsWith("round="));
+    return word ? `, ${word}` : "";
+}
+
 function title(model, c) {
     const what = isPath(c) ? `${c.bench}: staged against direct` : `${c.bench}: ${c.arms.slice(1).join(", ")} against ${c.baseline}`;
-    return model.several ? `${what} (${resultName(c.result)})` : what;
+    return what + round(c) + (model.several ? ` (${resultName(c.result)})` : "");
 }
 
 function intervalText(low, high, format) {

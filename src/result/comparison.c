@@ -64,6 +64,8 @@ json_t *wm_result_comparison_to_json(const struct wm_result_comparison *c)
     bad |= json_object_set_new(object, "baseline", wm_result_text(c->baseline));
     bad |= json_object_set_new(object, "varies", texts(c->varies, c->n_varies));
     bad |= json_object_set_new(object, "arms", texts(c->arms, c->n_arms));
+    if (c->of != NULL)
+        bad |= json_object_set_new(object, "of", texts(c->of, c->n_arms));
     bad |= json_object_set_new(object, "interleaved", json_boolean(c->interleaved));
     if (c->not_interleaved_reason != NULL)
         bad |= json_object_set_new(object, "not_interleaved_reason", wm_result_text(c->not_interleaved_reason));

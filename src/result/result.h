@@ -33,9 +33,11 @@ struct wm_bin {
     uint64_t count;
 };
 
+enum { WM_ID_BYTES = 512 };
+
 /* One cell. Everything inside; arrays are owned by whoever filled them. */
 struct wm_result_cell {
-    char id[512];
+    char id[WM_ID_BYTES];
     char bench[32], transport[32], provider[64], fabric[16], path[16], mem[32];
     int64_t bytes, block_bytes;
     int ranks, hosts;
@@ -130,6 +132,7 @@ struct wm_result_comparison {
     const char *const *varies; /* names of the factors; n_varies */
     int n_varies;
     const char *const *arms; /* labels, the baseline first */
+    const char *const *of;   /* of each arm its cells' id without its bytes; NULL: not known */
     int n_arms;
     bool interleaved;
     const char *not_interleaved_reason; /* NULL when interleaved */

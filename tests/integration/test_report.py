@@ -227,6 +227,27 @@ def test_staged_against_direct_shows_ratios_with_both_absolutes(page, result, br
     sound(browser)
 
 
+def test_comparisons_of_the_same_arms_are_told_apart_by_their_cells(page, result, browser):
+    """Rounds of pairs, in an order that is not their cells'."""
+    cells, comparisons = [], []
+    for k in (2, 1):
+        arms = two_arms()
+        for arm in arms:
+            for cell in arm:
+                cell.update(id=cell["id"] + f" round={k}", time_ns={**cell["time_ns"], "samples": 1000 * k})
+        of = [arm[0]["id"].replace(" bytes=1 ", " ") for arm in arms]
+        cells += arms[0] + arms[1]
+        comparisons.insert(0, comparison(arms[0], of=of))
+    browser.open(page(result(cells, comparisons=comparisons)))
+    for index, k in enumerate((1, 2)):
+        browser.run(f"(() => {{ const s = document.querySelector('#comparisons select'); s.value = '{index}'; "
+                    "s.dispatchEvent(new Event('change')); })()")
+        assert f"round={k}" in browser.run("document.querySelector('#comparisons select').selectedOptions[0].text")
+        row = browser.run("[...document.querySelector('#comparisons tbody tr').cells].map((c) => c.innerText)")
+        assert row[1].endswith(f"n = {1000 * k}") and row[2].endswith(f"n = {1000 * k}"), row
+    sound(browser)
+
+
 def paired(ranks):
     cells = []
     for cell in synthetic.cells(20):

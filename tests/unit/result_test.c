@@ -177,6 +177,7 @@ static void test_wrong_cells(void)
 static json_t *sample_comparison(void)
 {
     const char *varies[] = { "transport" }, *arms[] = { "transport=mpi", "transport=sim", "transport=null" };
+    const char *of[] = { "a", "b", "c" };
     struct wm_ratio_point points[] = { { 1, 1.25, 1.2, 1.3 }, { 2, 1.5, NAN, NAN } };
     struct wm_ratio_point *by_arm[] = { points, NULL };
     int n_points[] = { 2, 0 };
@@ -186,6 +187,7 @@ static json_t *sample_comparison(void)
                                       .varies = varies,
                                       .n_varies = 1,
                                       .arms = arms,
+                                      .of = of,
                                       .n_arms = 3,
                                       .interleaved = true,
                                       .points = by_arm,
@@ -198,7 +200,8 @@ static void test_comparison(void)
 {
     char *text = dump(sample_comparison());
     CHECK_TEXT(text, "{\"bench\":\"latency\",\"baseline\":\"transport=mpi\",\"varies\":[\"transport\"],"
-                     "\"arms\":[\"transport=mpi\",\"transport=sim\",\"transport=null\"],\"interleaved\":true,"
+                     "\"arms\":[\"transport=mpi\",\"transport=sim\",\"transport=null\"],\"of\":[\"a\",\"b\",\"c\"],"
+                     "\"interleaved\":true,"
                      "\"points\":[[{\"bytes\":1,\"ratio\":1.25,\"ci95_low\":1.2,\"ci95_high\":1.3},"
                      "{\"bytes\":2,\"ratio\":1.5}],[]],\"crossover_bytes\":[1,null]}");
     free(text);
