@@ -44,10 +44,14 @@ static int open_barrier(struct wm_endpoint *e, const struct wm_ep_conf *own, str
     return wm_world_agree(own->world, WM_SPIN, err);
 }
 
-static void tell(const struct wm_endpoint *e, const char *what, const struct wm_err *err, char *text, size_t bytes)
+/* Of several hosts the one whose rank tells it is named: what lacks there is there to be mended. */
+static void tell(const struct wm_endpoint *e, const struct wm_world *world, const char *what, const struct wm_err *err,
+                 char *text, size_t bytes)
 {
+    const bool named = world->hosts > 1 && err->rank >= 0 && err->rank < world->size;
     char story[WM_ERR_TEXT_BYTES];
-    snprintf(text, bytes, "%s %s: %s", e->is->transport->name, what, wm_err_text(err, story, sizeof(story)));
+    snprintf(text, bytes, "%s %s%s%s: %s", e->is->transport->name, what, named ? " on host " : "",
+             named ? world->places[err->rank].host : "", wm_err_text(err, story, sizeof(story)));
 }
 
 static bool cannot(const struct wm_err *err)
@@ -77,7 +81,7 @@ static int attach(struct wm_endpoint *e, const struct wm_layout *layout, struct 
     if (shared == 0 || !cannot(err))
         return err->code;
     out->unshared = err->code;
-    tell(e, "cannot put or get", err, out->unshared_reason, sizeof(out->unshared_reason));
+    tell(e, e->ep->world, "cannot put or get", err, out->unshared_reason, sizeof(out->unshared_reason));
     *err = (struct wm_err){ .rank = -1 };
     return wm_attach(e->is->transport, e->ep, buf, 0, &out->attached, err);
 }
@@ -95,7 +99,7 @@ static void open_layout(struct wm_endpoint *e, const struct wm_world *world, con
         memcpy(out->attached.buf, layout->buf, sizeof(layout->buf)); /* copies reach all of it */
     out->lost = story.code;
     if (story.code != WM_OK)
-        tell(e, "cannot use the memory", &story, out->lost_reason, sizeof(out->lost_reason));
+        tell(e, world, "cannot use the memory", &story, out->lost_reason, sizeof(out->lost_reason));
 }
 
 /* Collective. */
@@ -156,7 +160,7 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
     };
     struct wm_err story = { .rank = -1 };
     if (e->is->transport->open(&ep, &e->ep, &story) != WM_OK || hear(e, &story) != WM_OK) {
-        tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
+        tell(e, conf->world, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
         wm_watch_fault(conf->watch, WM_FAULT_FAILED, e->lost_reason); /* the others may be stuck in it */
     }
     wm_world_agree(conf->world, WM_SPIN, &story);
@@ -168,7 +172,7 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
         gather_claims(e, conf->world, &story);
     if (story.code != WM_OK) {
         e->lost = story.code;
-        tell(e, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
+        tell(e, conf->world, "could not be opened", &story, e->lost_reason, sizeof(e->lost_reason));
     }
 }
 

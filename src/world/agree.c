@@ -1,3 +1,4 @@
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/world/world.h"
@@ -27,8 +28,10 @@ static uint64_t weight(enum wm_code code)
 
 int wm_world_agree(const struct wm_world *world, enum wm_wait wait, struct wm_err *err)
 {
-    /* the heavier wins, among equals the lower rank */
-    uint64_t worst = weight(err->code) << 32 | (UINT32_MAX - (uint32_t)world->rank);
+    /* The heavier wins; among equals who has it of itself, not of another rank by an agreement before; then the lower
+     * rank. */
+    const bool own_story = err->code != WM_OK && (err->rank < 0 || err->rank == world->rank);
+    uint64_t worst = weight(err->code) << 33 | (uint64_t)own_story << 32 | (UINT32_MAX - (uint32_t)world->rank);
     struct wm_err own = { 0 };
     int root;
     if (wm_world_max(world, &worst, 1, wait, &own) != WM_OK) {
@@ -36,7 +39,7 @@ int wm_world_agree(const struct wm_world *world, enum wm_wait wait, struct wm_er
             *err = own;
         return err->code;
     }
-    if (worst >> 32 == 0)
+    if (worst >> 33 == 0)
         return WM_OK;
     root = (int)(UINT32_MAX - (uint32_t)worst);
     if (root == world->rank)

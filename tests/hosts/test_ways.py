@@ -1,5 +1,6 @@
 """--fabric between hosts: what the counters say is held against what was named. The RDMA card is made of files."""
 import shlex
+import subprocess
 
 import pytest
 
@@ -81,6 +82,19 @@ def test_one_line_from_one_rank_and_nothing_is_written(make_lab, with_card, tmp_
         end = lab.mpirun(2, *with_card("latency", *words, "--transport", "mpi", hosts=hosts))
         assert end.rc == status and said(end) == [f"wiremark: {line}"], end.output
         assert not (tmp_path / "r.json").exists()
+
+
+def test_a_provider_on_one_host_only_costs_its_arm_and_the_other_host_is_named(make_lab, wiremark, load_result, tmp_path):
+    listed = subprocess.run([wiremark, "list"], capture_output=True, text=True, timeout=60, check=True).stdout
+    if "libfabric" not in listed.split("\n  ofi ")[1].splitlines()[0]:
+        pytest.skip("libfabric is not built in")
+    on_h2 = '[ "$(hostname)" = h2 ] && export FI_PROVIDER=shm; exec "$0" "$@"'
+    end = make_lab(2).mpirun(2, "sh", "-c", on_h2, wiremark, "run", "latency", "--bytes", "8", "--transport", "ofi,mpi", "--provider",
+                             "tcp", *QUICK, env={"OMPI_MCA_btl": "tcp,self", "FI_TCP_IFACE": "eth0"})
+    assert end.rc == 3, end.output
+    cells = {cell["transport"]: cell for cell in load_result(tmp_path / "r.json")["cells"]}
+    assert cells["mpi"]["status"] == "measured" and cells["ofi"]["status"] == "skipped"
+    assert cells["ofi"]["reason"].startswith("ofi could not be opened on host h2: rank 1: --provider tcp: FI_PROVIDER=shm leaves it out")
 
 
 def test_the_nearest_card_is_one_of_the_fabric_named(make_lab, with_card, load_result, tmp_path):

@@ -101,7 +101,7 @@ struct agreement {
 
 static void check_agreement(const struct wm_world *w, enum wm_wait wait, const struct agreement *c)
 {
-    struct wm_err err = { 0 };
+    struct wm_err err = { .rank = -1 };
     char want[64];
     enum wm_code code = c->winner < 0 ? WM_OK : c->winner == c->rank_a ? c->a : c->b;
     if (c->rank_a >= w->size || c->rank_b >= w->size)
@@ -118,6 +118,9 @@ static void check_agreement(const struct wm_world *w, enum wm_wait wait, const s
     CHECK_INT(err.rank, c->winner);
     CHECK_TEXT(err.what, want);
     CHECK_INT(err.native, 5);
+    CHECK_INT(wm_world_agree(w, wait, &err), code); /* once more: it is still that rank's */
+    CHECK_INT(err.rank, c->winner);
+    CHECK_TEXT(err.what, want);
 }
 
 static void check_agree(const struct wm_world *w, enum wm_wait wait)
