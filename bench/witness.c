@@ -9,7 +9,7 @@
 #include "src/result/result.h"
 #include "src/topo/discover.h"
 
-enum { MOST_COUNTERS = 6, BLOCK_OPERATIONS = 5 };
+enum { MOST_COUNTERS = 12, BLOCK_OPERATIONS = 5 };
 static const double block_ns = 20e6, told_share = 0.05;
 static const uint64_t idle_ns = 50000000;
 
@@ -21,7 +21,7 @@ struct testimony {
     uint64_t sent_bytes, received_bytes; /* at least */
     int n;
     struct told {
-        char device[48], errors[160];
+        char device[48], errors[480];
         bool in_packets;
         uint64_t sent, received;
     } counter[MOST_COUNTERS];

@@ -28,6 +28,8 @@ static const struct {
     { "counters", "port_rcv_errors" },
     { "hw_counters", "out_of_sequence" },
     { "hw_counters", "packet_seq_err" },
+    { "hw_counters", "implied_nak_seq_err" },
+    { "hw_counters", "duplicate_request" },
     { "hw_counters", "local_ack_timeout_err" },
     { "hw_counters", "rnr_nak_retry_err" },
     { "hw_counters", "out_of_buffer" },
@@ -40,6 +42,16 @@ static const struct {
     { "hw_counters", "retrans_timeout_events" },
     { "hw_counters", "impaired_remote_conn_events" },
     { "hw_counters", "unresponsive_remote_events" },
+    { "hw_counters", "to_retransmits" }, /* bnxt_re */
+    { "hw_counters", "seq_err_naks_rcvd" },
+    { "hw_counters", "max_retry_exceeded" },
+    { "hw_counters", "oos_drop_count" },
+    { "hw_counters", "rx_roce_discards" },
+    { "hw_counters", "tx_roce_discards" },
+    { "hw_counters", "tx_cnp_pkts" },
+    { "hw_counters", "rx_cnp_pkts" },
+    { "hw_counters", "cnpSent" }, /* irdma */
+    { "hw_counters", "cnpHandled" },
     { "hw_counters", "completer_retry_err" }, /* rxe */
     { "hw_counters", "send_rnr_err" },
     { "hw_counters", "out_of_seq_request" },

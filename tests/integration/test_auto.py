@@ -71,6 +71,29 @@ def test_a_slow_candidate_is_not_chosen_though_it_is_the_first(wiremark, mpirun,
     assert len(cells) == 4 and all(cell["algo_chosen"] != "native" for cell in cells), end.output
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_over_libfabric_the_crossovers_are_measured_and_printed(wiremark, mpirun, start, load_result, tmp_path, ranks):
+    """Which ones is the machine's affair; each that is printed stands in the result, and every cell ran what was chosen."""
+    if "not built in" in start([wiremark, "list"]).finish(30).stdout.split("\n  ofi ")[1].splitlines()[0]:
+        pytest.skip("libfabric is not built in")
+    end = mpirun(ranks, wiremark, "run", "allreduce", "alltoall", "broadcast", "--transport", "ofi", "--provider", "tcp", "--algo",
+                 "auto", "--bytes", "8,4K,256K", "--cell-time", "30ms", "--output", "r.json")
+    assert end.rc == 0, end.output
+    result = load_result(tmp_path / "r.json")
+    assert [choice["bench"] for choice in result["choices"]] == ["allreduce", "alltoall", "broadcast"]
+    printed = [line for line in end.stdout.splitlines() if line.startswith("auto: ")]
+    assert len(printed) == 3, end.stdout
+    for choice, line in zip(result["choices"], printed):
+        chosen = {cell["bytes"]: cell["algo_chosen"] for cell in result["cells"] if cell["bench"] == choice["bench"]}
+        assert {point["bytes"]: point["algo"] for point in choice["points"]} == chosen and len(chosen) == 3
+        assert choice["transport"] == "ofi" and choice["left_out"][0]["algo"] == "native"
+        for crossover in choice["crossovers"]:
+            assert crossover["algo"] in line, (line, choice["crossovers"])
+            assert crossover["ratio"] > 0 and crossover["runner_up"] != crossover["algo"]
+    assert all(cell["verify"]["wrong_elements"] == 0 for cell in result["cells"])
+
+
 def test_auto_is_an_arm_beside_others(wiremark, mpirun, load_result, tmp_path):
     end = mpirun(2, wiremark, "run", "allreduce", "latency", "--algo", "native,auto", "--bytes", "8", "--cell-time",
                  "10ms", "--output", "r.json")

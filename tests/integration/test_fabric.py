@@ -45,11 +45,14 @@ def test_impossible_by_definition_is_2(run, tmp_path, words, part):
 
 
 @pytest.mark.skipif(NO_SUCH_FABRIC is None, reason="this machine has RDMA devices")
-@pytest.mark.parametrize("words", [[], ["--transport", "mpi"]], ids=["alone", "with a transport"])
-def test_a_fabric_that_is_not_here_is_3_with_what_is(run, tmp_path, words):
-    end = run("--fabric", "roce", *words)
+@pytest.mark.parametrize("fabric, words, port", [("roce", [], "an active RoCE port"), ("ib", [], "an active InfiniBand port"),
+                                                 ("efa", [], "an active EFA device"),
+                                                 ("roce", ["--transport", "mpi"], "an active RoCE port")],
+                         ids=["roce", "ib", "efa", "with a transport"])
+def test_a_fabric_that_is_not_here_is_3_with_what_is(run, tmp_path, fabric, words, port):
+    end = run("--fabric", fabric, *words)
     assert end.rc == 3 and len(said(end)) == 1, end.output
-    assert f"--fabric roce: looked for an active RoCE port on host {HOST} and found " in said(end)[0]
+    assert f"--fabric {fabric}: looked for {port} on host {HOST} and found " in said(end)[0]
     assert "lo (tcp)" in said(end)[0]
     assert list(tmp_path.iterdir()) == []
 

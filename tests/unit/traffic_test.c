@@ -102,6 +102,43 @@ static void check_difference(struct wm_tree *tree)
     wm_traffic_free(&rise);
 }
 
+/* Whatever a driver calls them: each that rises is told by its name, with by how much. */
+static void check_errors(struct wm_tree *tree)
+{
+    static const char *const rising[] = {
+        "counters/link_downed",          "counters/port_xmit_discards",    "counters/port_rcv_errors",
+        "hw_counters/out_of_sequence",   "hw_counters/packet_seq_err",     "hw_counters/local_ack_timeout_err",
+        "hw_counters/rnr_nak_retry_err", "hw_counters/np_cnp_sent",        "hw_counters/rp_cnp_handled",
+        "hw_counters/roce_adp_retrans",  "hw_counters/retrans_pkts",       "hw_counters/retrans_timeout_events",
+        "hw_counters/to_retransmits",    "hw_counters/oos_drop_count",     "hw_counters/rx_roce_discards",
+        "hw_counters/cnpHandled",        "hw_counters/completer_retry_err"
+    };
+    const int n = sizeof(rising) / sizeof(*rising);
+    struct wm_traffic before, after, rise;
+    struct wm_err err = { .rank = -1 };
+    char path[120];
+    for (int value = 1; value <= 5; value += 4) {
+        for (int i = 0; i < n; i++) {
+            snprintf(path, sizeof(path), IB "%s", rising[i]);
+            files_put(path, value == 1 ? "1" : "5");
+        }
+        CHECK_INT(wm_traffic_read(tree, &topo, value == 1 ? &before : &after, &err), WM_OK);
+    }
+    CHECK_INT(wm_traffic_since(&before, &after, &rise, &err), WM_OK);
+    const struct wm_traffic_counter *c = of(&rise, "mlx5_0:1");
+    CHECK_INT(c->n_errors, n);
+    for (int i = 0; i < n; i++) {
+        int k = 0;
+        while (k < c->n_errors && strcmp(c->error[k].name, strchr(rising[i], '/') + 1) != 0)
+            k++;
+        if (!CHECK_INT(k < c->n_errors ? (int64_t)c->error[k].count : -1, 4))
+            printf("  of %s\n", rising[i]);
+    }
+    wm_traffic_free(&before);
+    wm_traffic_free(&after);
+    wm_traffic_free(&rise);
+}
+
 int main(void)
 {
     struct wm_tree tree;
@@ -109,6 +146,7 @@ int main(void)
     write_machine();
     check_read(&tree);
     check_difference(&tree);
+    check_errors(&tree);
     files_end(&tree);
     return wm_tests_end();
 }
