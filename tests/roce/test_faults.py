@@ -140,6 +140,29 @@ def test_an_address_that_is_not_there_lists_those_that_are(measure):
     assert "1 ::ffff:198.51.100.1" in reason, reason
 
 
+def test_an_address_that_leads_nowhere_names_both_ends(measure):
+    """Row 0 is link-local, and no interface here has that address."""
+    _, result = measure("latency", "--bytes", "8", "--gid-index", "0", status=3)
+    cell, = result["cells"]
+    assert cell["status"] == "not_run", cell
+    assert " rxe0:1, address 0, to rxe0:1 of rank 1 on node2, address 0: look at both links" in cell["reason"], cell["reason"]
+    assert "or name another with --gid-index (ibv_modify_qp: " in cell["reason"], cell["reason"]
+
+
+@breaks
+def test_a_device_on_one_host_only_names_the_other(lab, wiremark, load_result):
+    output = lab.new_result()
+    assert lab.on("node2", "rdma", "link", "delete", "rxe0").rc == 0
+    try:
+        end = lab.mpirun(wiremark, "run", "latency", "--bytes", "8", "--transport", BOTH, "--cell-time", "50ms", "--output", output)
+    finally:
+        assert lab.on("node2", "rdma", "link", "add", "rxe0", "type", "rxe", "netdev", "eth1").rc == 0
+    assert end.rc == 3, end.output
+    cells = {cell["transport"]: cell for cell in load_result(output)["cells"]}
+    assert cells["mpi"]["status"] == "measured" and cells["verbs"]["status"] == "skipped"
+    assert cells["verbs"]["reason"] == "verbs could not be opened on host node2: rank 1: no RDMA device here (/sys/class/infiniband)"
+
+
 def test_a_port_that_is_not_there_lists_those_that_are(measure):
     reason = absent(measure, "--nic-port", "3")
     assert "no RDMA port here is active and what is asked for: --nic-port 3; there are rxe0:1 roce active" in reason, reason

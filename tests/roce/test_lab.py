@@ -1,7 +1,9 @@
 """The lab itself and the checks in it: what they leave behind, however they end."""
 import os
 import pathlib
+import pty
 import signal
+import subprocess
 import tempfile
 import time
 import uuid
@@ -49,6 +51,20 @@ def test_it_goes_when_it_is_interrupted():
     end = program.finish(30)
     assert not end.timed_out and end.rc == 128 + signal.SIGINT, end.output
     assert guests_of(folder_of(program)) == [] and not folder_of(program).exists()
+
+
+def test_a_shell_is_one_on_the_first_node():
+    """As a developer has it: a terminal, and the status of the last command."""
+    here, there = pty.openpty()
+    try:
+        shell = subprocess.Popen([ROCE_LAB, "shell"], stdin=there, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        os.write(here, b"echo on $(hostname); ibv_devices | grep -c rxe0; exit 5\n")
+        said, _ = shell.communicate(timeout=BOOT_SECONDS)
+    finally:
+        os.close(here)
+        os.close(there)
+    assert shell.returncode == 5 and b"\ron node1\r\n1\r\n" in said, said
+    assert guests_of(folder_of(shell)) == [] and not folder_of(shell).exists()
 
 
 class Check:

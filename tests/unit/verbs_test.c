@@ -40,6 +40,7 @@ static uint32_t most_inline;
 
 /* What it was asked for, and how the next work request ends. */
 static struct ibv_qp_attr asked;
+static enum ibv_mtu active_mtu = IBV_MTU_4096;
 static struct ibv_wc next_wc;
 static uint64_t done[256]; /* wr_id of those that end, oldest first */
 static unsigned first_done, wcs;
@@ -135,7 +136,7 @@ int ibv_query_port(struct ibv_context *context, uint8_t number, struct _compat_i
 {
     const struct port *port = &card_of(context)->port[number - 1];
     struct ibv_port_attr attr = { .state = port->state,
-                                  .active_mtu = IBV_MTU_4096,
+                                  .active_mtu = active_mtu,
                                   .gid_tbl_len = 3,
                                   .max_msg_sz = 1u << 30,
                                   .lid = port->lid,
@@ -249,8 +250,10 @@ int ibv_modify_qp(struct ibv_qp *qp, struct ibv_qp_attr *attr, int mask)
         asked.retry_cnt = attr->retry_cnt;
         asked.timeout = attr->timeout;
     }
-    if (mask & IBV_QP_AV)
+    if (mask & IBV_QP_AV) {
         asked.ah_attr = attr->ah_attr;
+        asked.path_mtu = attr->path_mtu;
+    }
     return 0;
 }
 
@@ -462,6 +465,30 @@ static void test_connection(void)
     }
 }
 
+/* Packets as both ports carry them, as the user wants them, and larger than the port's. */
+static void test_mtu(void)
+{
+    struct wm_ep *ep = NULL;
+    struct wm_err err;
+
+    plug_three();
+    conf_now = plain;
+    active_mtu = IBV_MTU_2048;
+    if (CHECK_INT(open_ep(&ep, &err), WM_OK)) {
+        CHECK_INT(asked.path_mtu, IBV_MTU_2048);
+        wm_transport_verbs.close(ep);
+    }
+    conf_now.mtu = IBV_MTU_1024;
+    if (CHECK_INT(open_ep(&ep, &err), WM_OK)) {
+        CHECK_INT(asked.path_mtu, IBV_MTU_1024);
+        wm_transport_verbs.close(ep);
+    }
+    conf_now.mtu = IBV_MTU_4096;
+    CHECK_INT(open_ep(&ep, &err), WM_EABSENT);
+    CHECK_HAS(err.what, "--mtu 4096: mlx5_0:1 carries packets of 2048 bytes at most");
+    active_mtu = IBV_MTU_4096;
+}
+
 static void test_limits(void)
 {
     struct wm_ep *ep = NULL;
@@ -594,6 +621,7 @@ int main(void)
     test_port();
     test_nearest();
     test_connection();
+    test_mtu();
     test_limits();
     test_completions();
     test_window();
