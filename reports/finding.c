@@ -29,9 +29,9 @@ struct finder {
     struct wm_err *err;
 };
 
-static int found(struct finder *f, enum wm_finding_kind kind, int subject, const char *format, ...)
+static int found(struct finder *f, enum wm_finding_kind kind, const char *name, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-static int found(struct finder *f, enum wm_finding_kind kind, int subject, const char *format, ...)
+static int found(struct finder *f, enum wm_finding_kind kind, const char *name, const char *format, ...)
 {
     char text[400];
     va_list args;
@@ -43,12 +43,16 @@ static int found(struct finder *f, enum wm_finding_kind kind, int subject, const
     if (list == NULL)
         return wm_fail(f->err, WM_ENOMEM, "realloc", errno, "findings");
     out->finding = list;
-    struct wm_finding finding = { kind, f->subject[subject].id, wm_launch_set_text(f->set, text),
-                                  f->policy->fatal[kind] };
+    struct wm_finding finding = { kind, name, wm_launch_set_text(f->set, text), f->policy->fatal[kind] };
     if (finding.text == NULL)
         return wm_fail(f->err, WM_ENOMEM, "malloc", errno, "findings");
     list[out->n_findings++] = finding;
     return WM_OK;
+}
+
+static const char *id_of(const struct finder *f, const struct known *k)
+{
+    return f->subject[k->subject].id;
 }
 
 /* ---- cells by what they are: texts are interned, so that pointers order them ---- */
@@ -120,7 +124,7 @@ static int above_bound(struct finder *f, const struct known *k)
 {
     if (!(k->share > 1))
         return WM_OK;
-    return found(f, WM_FINDING_ABOVE_BOUND, k->subject, "reached %.4g times its limit, which cannot be exceeded",
+    return found(f, WM_FINDING_ABOVE_BOUND, id_of(f, k), "reached %.4g times its limit, which cannot be exceeded",
                  k->share);
 }
 
@@ -128,7 +132,7 @@ static int asymmetry(struct finder *f, const struct known *k)
 {
     if (!(k->asymmetry > 1 + asymmetric_by))
         return WM_OK;
-    return found(f, WM_FINDING_ASYMMETRY, k->subject, "a pair of ranks takes %.2f times as long one way as the other",
+    return found(f, WM_FINDING_ASYMMETRY, id_of(f, k), "a pair of ranks takes %.2f times as long one way as the other",
                  k->asymmetry);
 }
 
@@ -146,7 +150,7 @@ static int composed(struct finder *f, const struct known *k)
     if (reduce == NULL || broadcast == NULL ||
         !(k->side.low_ns > (reduce->side.high_ns + broadcast->side.high_ns) * (1 + slower_by)))
         return WM_OK;
-    return found(f, WM_FINDING_COMPOSED, k->subject, "takes %s, but reduce (%s) and broadcast (%s) together take less",
+    return found(f, WM_FINDING_COMPOSED, id_of(f, k), "takes %s, but reduce (%s) and broadcast (%s) together take less",
                  wm_format_ns(text[0], k->side.median_ns), wm_format_ns(text[1], reduce->side.median_ns),
                  wm_format_ns(text[2], broadcast->side.median_ns));
 }
@@ -160,9 +164,22 @@ static int staged(struct finder *f, const struct known *k)
     const struct known *other = find(f, s->bench, s, wm_launch_set_text(f->set, "staged"), s->dtype, s->op);
     if (other == NULL || !(k->side.low_ns >= other->side.high_ns))
         return WM_OK;
-    return found(f, WM_FINDING_STAGED, k->subject,
+    return found(f, WM_FINDING_STAGED, id_of(f, k),
                  "direct takes %s, no less than staged through host memory (%s): is it direct?",
                  wm_format_ns(text[0], k->side.median_ns), wm_format_ns(text[1], other->side.median_ns));
+}
+
+/* What bench says of all sizes together: it knows what the copies of staged alone take, and when they should show. */
+static int suspected(struct finder *f)
+{
+    int rc = WM_OK;
+    for (int c = 0; c < f->set->n_curves && rc == WM_OK; c++)
+        if (f->set->curve[c].suspected)
+            rc =
+                found(f, WM_FINDING_STAGED, f->set->curve[c].name,
+                      "a judged launch found direct hardly faster than staged at most of the sizes at which the copies "
+                      "alone should show (suspected_fallback): is it direct?");
+    return rc;
 }
 
 /* Rates of the interval's ends: bytes_per_s stands for the median time. */
@@ -200,7 +217,7 @@ static int falling(struct finder *f)
     }
     for (int c = 0; c < f->set->n_curves && rc == WM_OK; c++)
         if (curve[c].low != NULL)
-            rc = found(f, WM_FINDING_FALLING, curve[c].low->subject, "%s at %s, after %s at %s",
+            rc = found(f, WM_FINDING_FALLING, id_of(f, curve[c].low), "%s at %s, after %s at %s",
                        wm_format_rate(text[0], curve[c].low->side.bytes_per_s),
                        wm_format_bytes(text[1], (uint64_t)f->subject[curve[c].low->subject].bytes),
                        wm_format_rate(text[2], curve[c].from->side.bytes_per_s),
@@ -236,6 +253,8 @@ static int look(struct finder *f)
     for (size_t r = 0; r < sizeof(rules) / sizeof(*rules); r++)
         for (int i = 0; i < f->n && rc == WM_OK; i++)
             rc = rules[r](f, &f->known[i]);
+    if (rc == WM_OK)
+        rc = suspected(f);
     return rc == WM_OK ? falling(f) : rc;
 }
 

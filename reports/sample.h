@@ -43,6 +43,8 @@ struct wm_launch_set_item {
     const char *path; /* of the file; a baseline's launches share it */
     const char *run_id, *started_utc;
     bool complete;
+    uint64_t
+        digest; /* of the times of its cells, in any order; 0: too little of them is there to tell launches apart */
     struct wm_facts facts;
     struct wm_sample *sample; /* [set->n_subjects] */
     size_t cap;               /* private */
@@ -53,6 +55,7 @@ struct wm_curve {
     const char *name;  /* the cells' id without its bytes */
     const char *bench; /* */
     int sizes;         /* cells of it */
+    bool suspected;    /* a judged launch says of it: direct may be staged in secret */
 };
 
 struct wm_intern;

@@ -82,7 +82,7 @@ extern const char *const wm_finding_names[WM_FINDINGS + 1]; /* above-bound falli
 
 struct wm_finding {
     enum wm_finding_kind kind;
-    const char *name; /* the cell's id */
+    const char *name; /* the cell's id; the curve's name */
     const char *text; /* with its figures */
     bool fatal;
 };
@@ -159,7 +159,8 @@ int wm_verdicts_judge(struct wm_launch_set *set, enum wm_basis basis, const stru
 /** @param all  also what passed, or is the same */
 int wm_verdicts_text(FILE *to, const struct wm_verdicts *v, bool all, struct wm_err *err);
 int wm_verdicts_markdown(FILE *to, const struct wm_verdicts *v, bool all, struct wm_err *err);
-/** Markdown of less than 1 MiB, which is what GitHub takes of a step; what is left out is counted. Also WM_ENOMEM. */
+/** Markdown that keeps the file, with what it has already, below 1 MiB, which is what GitHub takes of a step; what is
+ * left out is counted. Also WM_ENOMEM. */
 int wm_verdicts_summary(FILE *to, const struct wm_verdicts *v, bool all, struct wm_err *err);
 int wm_verdicts_csv(FILE *to, const struct wm_verdicts *v, struct wm_err *err);
 /** One verdict a line, so that it can be read line by line; schema wiremark-verdicts/1. */

@@ -299,15 +299,22 @@ int wm_verdicts_markdown(FILE *to, const struct wm_verdicts *v, bool all, struct
     return put_page(&p, v, all, err);
 }
 
+/* What the file has already, as far as a file has a size. */
+static size_t bytes_there(FILE *to)
+{
+    off_t end = fseeko(to, 0, SEEK_END) == 0 ? ftello(to) : -1;
+    return end > 0 ? (size_t)end : 0;
+}
+
 /* Up to the end of a line: whole rows. */
 static int put_start(FILE *to, const char *text, size_t n, struct wm_err *err)
 {
     enum { LIMIT = 1048576 - 256 };
     char more[128];
-    size_t left_out = 0, kept = n;
-    while (kept > LIMIT || (kept < n && kept > 0 && text[kept - 1] != '\n'))
+    size_t there = bytes_there(to), room = there < LIMIT ? LIMIT - there : 0, left_out = 0, kept = n;
+    while (kept > room || (kept < n && kept > 0 && text[kept - 1] != '\n'))
         left_out += text[--kept] == '\n';
-    if (wm_put(to, text, kept, err) != WM_OK || kept == n)
+    if ((there > 0 && wm_put_text(to, "\n", err) != WM_OK) || wm_put(to, text, kept, err) != WM_OK || kept == n)
         return err->code;
     snprintf(more, sizeof(more), "\n%zu more lines are left out: a summary is below 1 MiB\n", left_out);
     return wm_put_text(to, more, err);

@@ -70,13 +70,26 @@ void wm_cli_files_free(struct wm_cli_files *lists)
         free(l->file);
 }
 
-static int refuse_both_sides(const struct wm_launch_set *set, struct wm_err *err)
+/* One launch as two. */
+static int refuse_twin(const struct wm_launch_set_item *a, const struct wm_launch_set_item *b, struct wm_err *err)
+{
+    if (a->run_id == b->run_id && a->side != b->side)
+        return wm_fail(err, WM_EUSAGE, "", 0, "run %.60s is on both sides (%s, %s): it says nothing of itself",
+                       a->run_id, a->path, b->path);
+    if (a->run_id != b->run_id && a->digest == b->digest && a->digest != 0)
+        return wm_fail(err, WM_EUSAGE, "", 0,
+                       "%s (run %.60s) and %s (run %.60s) hold the same times in every cell: a copy of a launch is "
+                       "no other launch",
+                       a->path, a->run_id, b->path, b->run_id);
+    return WM_OK;
+}
+
+static int refuse_twins(const struct wm_launch_set *set, struct wm_err *err)
 {
     for (int a = 0; a < set->n_launches; a++)
         for (int b = a + 1; b < set->n_launches; b++)
-            if (set->launch[a].run_id == set->launch[b].run_id && set->launch[a].side != set->launch[b].side)
-                return wm_fail(err, WM_EUSAGE, "", 0, "run %.60s is on both sides (%s, %s): it says nothing of itself",
-                               set->launch[a].run_id, set->launch[a].path, set->launch[b].path);
+            if (refuse_twin(&set->launch[a], &set->launch[b], err) != WM_OK)
+                return err->code;
     return WM_OK;
 }
 
@@ -85,7 +98,7 @@ int wm_cli_read_side(struct wm_launch_set *set, char *const *file, int n, int si
     for (int i = 0; i < n; i++)
         if (wm_launch_set_read(set, file[i], side, err) != WM_OK)
             return err->code;
-    return refuse_both_sides(set, err);
+    return refuse_twins(set, err);
 }
 
 /* ---- where verdicts go ---- */
@@ -156,9 +169,11 @@ static int put(FILE *to, void *arg, struct wm_err *err)
     }
 }
 
+/* GitHub's summary is one file for all that a step has to say. */
 static int put_file(const char *file, struct put *p, struct wm_err *err)
 {
-    if (wm_file_replace(file, put, p, err) == WM_EIO)
+    int rc = p->format == WM_CLI_SUMMARY ? wm_file_append(file, put, p, err) : wm_file_replace(file, put, p, err);
+    if (rc == WM_EIO)
         snprintf(err->what, sizeof(err->what), "write %s", file); /* whoever found it knows only the stream */
     return err->code;
 }

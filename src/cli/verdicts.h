@@ -35,7 +35,7 @@ struct wm_cli_output {
 /** Before anything is read: WM_EUSAGE, a format that is none, or gate's alone while compare asks; a missing file. */
 int wm_cli_output_check(const struct wm_cli_output *output, bool gate, struct wm_err *err);
 
-/** All files of one side. A run that stands on both sides is refused. */
+/** All files of one side. A run that stands on both sides is refused, and so is a copy of one under another id. */
 int wm_cli_read_side(struct wm_launch_set *set, char *const *file, int n, int side, struct wm_err *err);
 
 /** To all of them, each file whole or not at all, the others first. After the first that fails nothing is written. */

@@ -56,7 +56,7 @@ static int fill(FILE *to, const char *path, int (*write)(FILE *to, void *arg, st
 static int fill_and_close(int fd, const char *path, int (*write)(FILE *to, void *arg, struct wm_err *err), void *arg,
                           struct wm_err *err)
 {
-    FILE *to = fdopen(fd, "w");
+    FILE *to = fdopen(fd, "w"); /* keeps O_APPEND */
     if (to == NULL) {
         close(fd);
         return wm_fail_io(err, "fdopen", "write", path);
@@ -133,5 +133,20 @@ int wm_file_replace(const char *path, int (*write)(FILE *to, void *arg, struct w
     }
     int rc = replace_regular(real == NULL ? path : real, write, arg, err);
     free(real);
+    return rc;
+}
+
+int wm_file_append(const char *path, int (*write)(FILE *to, void *arg, struct wm_err *err), void *arg,
+                   struct wm_err *err)
+{
+    struct stat is;
+    bool existed = stat(path, &is) == 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int own = fd < 0 || fstat(fd, &is) != 0 ? -1 : dup(fd);
+    int rc = own < 0 ? wm_fail_io(err, "open", "write", path) : fill_and_close(own, path, write, arg, err);
+    if (rc != WM_OK && own >= 0 && S_ISREG(is.st_mode) && ftruncate(fd, is.st_size) == 0 && !existed)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
     return rc;
 }

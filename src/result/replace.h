@@ -15,6 +15,13 @@
 int wm_file_replace(const char *path, int (*write)(FILE *to, void *arg, struct wm_err *err), void *arg,
                     struct wm_err *err);
 
+/**
+ * Writes behind what path holds, which stays the same file; after an error it is as it was. Otherwise as
+ * wm_file_replace().
+ */
+int wm_file_append(const char *path, int (*write)(FILE *to, void *arg, struct wm_err *err), void *arg,
+                   struct wm_err *err);
+
 /** Checked at each call: after a full disk, fflush, fsync and fclose may still return 0. WM_OK or WM_EIO. */
 int wm_put(FILE *to, const char *text, size_t bytes, struct wm_err *err);
 int wm_put_text(FILE *to, const char *text, struct wm_err *err);

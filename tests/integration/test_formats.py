@@ -2,7 +2,6 @@
 import json
 import os
 import re
-import resource
 import subprocess
 import xml.etree.ElementTree as ElementTree
 
@@ -384,6 +383,29 @@ def test_full_disk_leaves_what_was(start, wiremark, make, tmp_path, form):
     end = start(["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *map(str, words)]).finish(60)
     assert end.rc == 1 and f"write {path}" in end.stderr and "File too large" in end.stderr, end.output
     assert path.read_text() == "before" and not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+
+
+def test_summary_stands_behind_what_is_there(run, make, tmp_path):
+    """One file for all commands of a step."""
+    good, path = make("a"), tmp_path / "summary.md"
+    path.write_text("# Before\nno line end")
+    path.chmod(0o640)
+    inode = path.stat().st_ino
+    assert run("gate", *make("b"), "--baseline", *good, "--write", f"summary:{path}").rc == 0
+    assert run("gate", *make("c", slow={30: 0.05}), "--baseline", *good, "--format", "summary", "--output", path).rc == 1
+    before, passed, failed = re.split(r"^(?=\*{0,2}(?:PASS|FAIL))", path.read_text(), flags=re.M)
+    assert before == "# Before\nno line end\n" and passed.endswith("\n") and failed.endswith("\n")
+    assert (path.stat().st_ino, path.stat().st_mode & 0o777) == (inode, 0o640)
+    path.write_text("x" * ((1 << 20) - 1000))
+    run("gate", *make("c", slow={30: 0.05}), "--baseline", *good, "--all", "--write", f"summary:{path}")
+    assert path.stat().st_size < 1 << 20 and "more lines are left out" in path.read_text()[-100:]
+
+
+def test_summary_that_cannot_be_written_leaves_no_file(start, wiremark, make, tmp_path):
+    path = tmp_path / "new"
+    words = [wiremark, "gate", *make("b", 4, slow=dict.fromkeys(range(CELLS), 0.1)), "--baseline", *make("a", 4), "--write", f"summary:{path}"]
+    end = start(["sh", "-c", 'ulimit -f 1; exec "$@"', "sh", *map(str, words)]).finish(60)
+    assert end.rc == 1 and f"write {path}" in end.stderr and not path.exists(), end.output
 
 
 def test_summary_is_below_a_mebibyte(run, make, tmp_path):

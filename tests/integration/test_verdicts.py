@@ -260,6 +260,23 @@ def test_bless_overwrites_only_when_told(run, make, tmp_path):
     assert end.rc == 2 and "blessed already" in end.stderr
 
 
+def test_a_copied_launch_is_refused(run, make, tmp_path):
+    """A copy under another run id would be a second observation of nothing."""
+    good, bad = make("a"), make("b")
+    copy = tmp_path / "copy.json"
+    copy.write_text(good[1].read_text().replace('"a-1-1"', '"other"'))
+    baseline = tmp_path / "baseline.json"
+    assert run("bless", *good, "-o", baseline).rc == 0
+    for words in (["gate", *bad, "--baseline", *good, copy], ["gate", *bad, copy, "--baseline", *good],
+                  ["gate", *bad, copy, "--baseline", baseline], ["compare", *good, copy, "--to", *bad],
+                  ["bless", *good, copy, "-o", tmp_path / "new.json"]):
+        end = run(*words)
+        assert end.rc == 2 and not end.stdout, end.output
+        assert "hold the same times in every cell" in end.stderr and str(copy) in end.stderr
+        assert (str(good[1]) in end.stderr or str(baseline) in end.stderr) and "run other" in end.stderr
+    assert not (tmp_path / "new.json").exists()
+
+
 def test_config_changed(run, make):
     newer = lambda text: text.replace('"nccl":"2.28.9"', '"nccl":"2.29.1"')
     rc, document = gate(run, make("b", slow={30: 0.05}, head=newer), make("a"))
@@ -277,6 +294,31 @@ def test_provider_changed_of_one_cell(run, make):
     end, document = gate(run, make("b", edit=change(30, provider="tcp")), make("a", edit=change(30, provider="verbs")))
     assert [v["name"] for v in document["verdicts"] if v["config_changed"]] == [
         v["name"] for v in document["verdicts"] if "allreduce" in v["name"] and " bytes=128 " in v["name"]]
+
+
+def test_a_suspected_fallback_is_a_finding_of_its_curve(run, make, tmp_path):
+    def paths(cells, k):
+        for path, cell in zip(("direct", "staged"), cells):
+            cell.update(path=path, id=f"bench=latency transport=mpi path={path} mem=device bytes=1")
+            launches.measured(cell, 1000.0 + k)
+
+    of = [f"bench=latency transport=mpi path={path} mem=device" for path in ("direct", "staged")]
+    good = make("a", edit=paths)
+    for suspected, expected in ((True, [of[0]]), (False, [])):
+        compared = {"bench": "latency", "baseline": "path=direct", "varies": ["path"], "arms": ["path=direct", "path=staged"],
+                    "of": of, "interleaved": True, "points": [[]], "crossover_bytes": [None], "suspected_fallback": suspected}
+        rc, document = gate(run, make("b", edit=paths, foot={"comparisons": [compared], "complete": True}, seed=2), good)
+        found = [f for f in document["findings"] if "suspected_fallback" in f["text"]]
+        assert rc == 0 and [f["name"] for f in found] == expected and all(f["kind"] == "staged" for f in found)
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"schema": "wiremark-policy/1", "fatal": ["staged"]}')
+    # The baseline's suspicion is not the judged machine's.
+    rc, _ = gate(run, good, make("c", edit=paths, foot={"comparisons": [{**compared, "suspected_fallback": True}], "complete": True}, seed=3),
+                 "--policy", policy)
+    assert rc == 0
+    compared["suspected_fallback"] = True
+    rc, _ = gate(run, make("b", edit=paths, foot={"comparisons": [compared], "complete": True}, seed=2), good, "--policy", policy)
+    assert rc == 1
 
 
 def test_findings(run, make, tmp_path):
