@@ -5,8 +5,9 @@ import shutil
 
 import launch
 
-SMALL = "latency allreduce --bytes 8,4K --cell-time 5ms"
-# Any machine passes with it, however busy: what is asserted is the way of the verdict, not a time.
+# Nothing waits for another rank, which on a busy machine takes a hundred times as long now and then.
+SMALL = "latency allreduce --transport null --bytes 8,4K --cell-time 5ms"
+# Any machine passes with it: what is asserted is the way of the verdict, not a time.
 PASSES = "--tolerance 1000%"
 
 MPIRUN = """#!/bin/sh

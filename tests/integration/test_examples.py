@@ -72,12 +72,17 @@ def github(folder, env):
     """As GitHub does: each run block a bash of its own; a step whose condition ignores failures runs all the same."""
     job = load("github-actions.yml")["jobs"]["wiremark"]
     status, output = 0, ""
+    (folder / "summary.md").write_text("An earlier command's.\n")
     for step in job["steps"]:
         if "run" in step and (status == 0 or "if" in step):
             end = launch.run(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]], RUN_SECONDS, cwd=folder,
                              env={**job["env"], **env, "GITHUB_STEP_SUMMARY": str(folder / "summary.md")})
             status, output = status or end.rc, output + end.output
-    return status, output + (folder / "summary.md").read_text()
+    lines = output.splitlines()
+    assert sum(line.startswith(("::notice title=", "::error title=")) for line in lines) >= 1, output
+    summary = (folder / "summary.md").read_text()
+    assert summary.startswith("An earlier command's.\n") and summary.count("\n") > 2
+    return status, output
 
 
 def gitlab(folder, env):
@@ -85,6 +90,9 @@ def gitlab(folder, env):
     job = load("gitlab-ci.yml")["wiremark"]
     end = launch.run(["bash", "-eo", "pipefail", "-c", "\n".join(job["script"])], RUN_SECONDS, cwd=folder,
                      env={**job["variables"], **env})
+    reports = job["artifacts"]["reports"]
+    subprocess.run(["xmllint", "--noout", "--nonet", "--schema", launch.ROOT / "tests/junit.xsd", folder / reports["junit"]], check=True)
+    assert (folder / reports["metrics"]).read_text().endswith("# EOF\n")
     return end.rc, end.output
 
 
@@ -149,6 +157,16 @@ class Launcher:
         return "mpirun -np 16"
 
 
+def extractsingle(stage):
+    def take(pattern, path, group, convert):
+        found = re.search(pattern, (stage / path).read_text(), re.M)
+        if found is None:
+            raise ValueError(f"no line is {pattern}")  # a SanityError there
+        return convert(found[group])
+
+    return take
+
+
 def reframe_test(monkeypatch, stage):
     """The example's class, instantiated as far as ReFrame would before its job runs."""
     plain = types.SimpleNamespace
@@ -158,7 +176,8 @@ def reframe_test(monkeypatch, stage):
     modules["reframe"].RunOnlyRegressionTest = object
     modules["reframe"].utility = modules["reframe.utility"]
     modules["reframe.utility"].sanity = modules["reframe.utility.sanity"]
-    modules["reframe.utility.sanity"].assert_found = lambda pattern, path: (pattern, path)
+    modules["reframe.utility.sanity"].assert_found = lambda pattern, path: bool(re.search(pattern, (stage / path).read_text(), re.M))
+    modules["reframe.utility.sanity"].extractsingle = extractsingle(stage)
     modules["reframe.core.backends"].getlauncher = lambda name: lambda: name
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -182,10 +201,9 @@ def test_the_reframe_test_reads_what_the_gate_prints(monkeypatch, lab, tmp_path,
     assert test.job.launcher == "local"
     script = "\n".join([" ".join([test.executable, *test.executable_opts]), *test.postrun_cmds])
     end = launch.run(["bash", "-c", script.replace("-np 16", "-n 16")], RUN_SECONDS, cwd=tmp_path, env=env)
-    pattern, path = test.gate_passed()
+    (tmp_path / test.stdout).write_text(end.stdout)
 
-    assert path == "rfm_job.out"
-    assert bool(re.search(pattern, end.stdout, re.M)) == passes, end.output
+    assert test.gate_passed() == passes, end.output
     assert 0 < test.latency_8() < 1e6 and 0 < test.allreduce_8() < 1e6
-    with pytest.raises(ValueError, match="no latency of 16 bytes"):
+    with pytest.raises(ValueError, match="bench=latency,"):
         test.median_ns("latency", 16)

@@ -127,7 +127,7 @@ def test_without_a_baseline_nothing_is_judged(first):
 def test_a_job_that_passes(accept, good):
     end, output, folder = accept(good, examples.PASSES)
     assert end == ("COMPLETED", 0, 0) and "PASS: 4 of 4 required cells judged: 4 passed" in output, (end, output)
-    assert files(folder) == [*LAUNCHED, "verdict.txt"]
+    assert files(folder) == [*LAUNCHED, "verdict.json", "verdict.txt"]
 
 
 def test_a_regression_fails_the_job_and_the_drain_line_is_printed_only(accept, good, slurm, tmp_path):
@@ -136,7 +136,7 @@ def test_a_regression_fails_the_job_and_the_drain_line_is_printed_only(accept, g
     assert end == ("FAILED", 1, 0) and "FAIL" in output, (end, output)
     assert f"scontrol update nodename={os.uname().nodename.split('.')[0]} state=drain reason='wiremark job " in output
     assert slurm.call("sinfo", "--noheader", "--format=%t").strip() == "idle"
-    assert files(folder) == [*LAUNCHED, "verdict.txt"]
+    assert files(folder) == [*LAUNCHED, "verdict.json", "verdict.txt"]
 
 
 def test_too_few_launches_are_not_judged(accept, good):
