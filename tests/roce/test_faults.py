@@ -149,6 +149,16 @@ def test_an_address_that_leads_nowhere_names_both_ends(measure):
     assert "or name another with --gid-index (ibv_modify_qp: " in cell["reason"], cell["reason"]
 
 
+def test_addresses_of_two_kinds_are_refused_before_they_time_out(lab, wiremark, load_result):
+    output = lab.new_result()
+    each = 'exec "$@" --gid-index $OMPI_COMM_WORLD_RANK'  # link-local on node1, IPv4 on node2
+    end = lab.mpirun("sh", "-c", each, "each", wiremark, "run", "latency", "--bytes", "8", "--transport", "verbs", "--output", output)
+    assert end.rc == 3, end.output
+    reason = load_result(output)["cells"][0]["reason"]
+    assert "rxe0:1 on node1 has address 0 (RoCE v2, IPv6) and rxe0:1 on node2 address 1 (RoCE v2, IPv4), which cannot reach" in reason, reason
+    assert "name one kind for both with --gid-index" in reason, reason
+
+
 @breaks
 def test_a_device_on_one_host_only_names_the_other(lab, wiremark, load_result):
     output = lab.new_result()
