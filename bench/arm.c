@@ -149,6 +149,12 @@ double wm_arm_operations(const struct wm_arm *arm)
     return arm->spec->bench->operations != NULL ? arm->spec->bench->operations(&at) : 1;
 }
 
+double wm_arm_repeats(const struct wm_arm *arm)
+{
+    const struct wm_ep *ep = arm->endpoint->ep;
+    return ep != NULL && ep->repeats > 1 ? ep->repeats : 1;
+}
+
 static int fill_at(struct wm_arm *arm, struct wm_bench *bench, size_t at, struct wm_err *err)
 {
     struct wm_schedule touched = { 0 };

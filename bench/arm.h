@@ -60,6 +60,7 @@ struct wm_arm {
     uint64_t turn_samples;
     struct wm_noise noise;
     struct wm_parts parts;
+    double device_time_ns; /* of one message or collective by the device's clock; NaN = it has none */
 };
 
 /** Local: schedules, programs and series of the timed pass. WM_EUNSUP: cannot be done, with the reason. */
@@ -68,6 +69,9 @@ void wm_arm_close(struct wm_arm *arm);
 
 /** Messages by which the time of one call is divided. */
 double wm_arm_operations(const struct wm_arm *arm);
+
+/** Operations of the library's own that each of its collectives stands for: the time is divided by them, too. */
+double wm_arm_repeats(const struct wm_arm *arm);
 
 /** Local: fills the timed buffers with this arm's data. */
 int wm_arm_fill(struct wm_arm *arm, struct wm_bench *bench, struct wm_err *err);

@@ -22,6 +22,25 @@ static void set(struct wm_result_cell *cell, const char *name, const char *forma
     va_end(args);
 }
 
+/* Of an arm a list has one value; what is the default is not said. */
+static const char *list_text(const struct wm_option *row, const struct wm_int_list *list, char *text, size_t bytes)
+{
+    text[0] = '\0';
+    if (list->n == 1 && row->type == WM_OPT_CHOICES)
+        snprintf(text, bytes, "%s", row->names[list->value[0]]);
+    else if (list->n == 1 && row->type == WM_OPT_INTS)
+        snprintf(text, bytes, "%lld", (long long)list->value[0]);
+    return text;
+}
+
+static void set_list(struct wm_result_cell *cell, const struct wm_option *row, const struct wm_int_list *list)
+{
+    char text[WM_TEXT_BYTES];
+    list_text(row, list, text, sizeof(text));
+    if (text[0] != '\0' && (row->fallback == NULL || strcmp(text, row->fallback) != 0))
+        set(cell, row->name, "%s", text);
+}
+
 /* The value of an option of a transport, or of a kind of memory, as a user would write it. */
 static void set_option(struct wm_result_cell *cell, const struct wm_option *row, const void *conf)
 {
@@ -53,14 +72,14 @@ static void set_option(struct wm_result_cell *cell, const struct wm_option *row,
         set(cell, row->name, "%s", ((const struct wm_text_list *)(const void *)field)->value[0]);
         break;
     default:
-        break; /* other lists are factors of the run, not of a transport or a kind of memory */
+        set_list(cell, row, (const struct wm_int_list *)field);
     }
 }
 
 static void set_own_options(struct wm_result_cell *cell, const struct wm_option_group *group)
 {
     for (int i = 0; group->rows != NULL && group->rows[i].name != NULL; i++)
-        if (group->given >> i & 1)
+        if (group->given >> i & 1 && !group->rows[i].aside)
             set_option(cell, &group->rows[i], group->conf);
 }
 
@@ -197,6 +216,15 @@ int wm_plan_arm_identity(const struct wm_plan *plan, const struct wm_sweep *swee
 
 /* ---- labels of arms ---- */
 
+/* A factor that is an option of transports; nothing of those that do not have it. */
+static void own_text(const struct wm_plan_transport *t, const char *factor, char *text, size_t bytes)
+{
+    snprintf(text, bytes, "-");
+    for (const struct wm_option *row = t->transport->options; row != NULL && row->name != NULL; row++)
+        if (strcmp(row->name, factor) == 0)
+            list_text(row, (const struct wm_int_list *)((const char *)t->group.conf + row->offset), text, bytes);
+}
+
 static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *spec, const char *factor, char *text,
                         size_t bytes)
 {
@@ -227,8 +255,10 @@ static void factor_text(const struct wm_plan *plan, const struct wm_arm_spec *sp
         snprintf(text, bytes, "%d", spec->window);
     else if (strcmp(factor, "buffers") == 0)
         snprintf(text, bytes, "%s", wm_buffers_names[spec->buffers]);
-    else
+    else if (strcmp(factor, "sync") == 0)
         snprintf(text, bytes, "%s", wm_sync_names[spec->sync]);
+    else
+        own_text(&plan->transport[spec->transport], factor, text, bytes);
 }
 
 const char *wm_plan_arm_label(const struct wm_plan *plan, const struct wm_sweep *sweep, int arm, char *text,

@@ -41,8 +41,27 @@ static int run_with_work(struct wm_loop *loop, uint64_t n)
     return rc;
 }
 
+static int run_by_device(struct wm_loop *loop, uint64_t n)
+{
+    const struct wm_loop_device *d = loop->device;
+    int rc = WM_OK;
+    for (uint64_t i = 0; i < n && rc == WM_OK; i++) {
+        rc = between(loop);
+        if (rc == WM_OK)
+            rc = d->transport->device_begin(d->ep);
+        if (rc == WM_OK)
+            rc = wm_program_run(loop->program);
+        if (rc == WM_OK)
+            rc = d->transport->device_end(d->ep, &d->ns[i]);
+        loop->program = loop->program->next;
+    }
+    return rc;
+}
+
 int wm_loop_run(struct wm_loop *loop, uint64_t n)
 {
+    if (loop->device != NULL)
+        return run_by_device(loop, n);
     return has_work_between(loop) ? run_with_work(loop, n) : run_plain(loop, n);
 }
 

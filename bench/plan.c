@@ -207,8 +207,34 @@ static int take_memories(struct maker *m)
     return refuse_idle_paths(m);
 }
 
+static bool is_direct(const struct maker *m, int path)
+{
+    return m->conf->paths.n == 0 || WM_PATH_DIRECT + m->conf->paths.value[path] == WM_PATH_DIRECT;
+}
+
+/* Some memory of a GPU, handed to it. */
+static int check_device_only(struct maker *m, const struct wm_transport *t)
+{
+    bool device = false, direct = m->conf->paths.n == 0;
+    for (int i = 0; i < m->plan->n_memories; i++)
+        device |= wm_plan_device(&m->plan->memory[i]) != NULL;
+    for (int i = 0; i < m->conf->paths.n; i++)
+        direct |= is_direct(m, i);
+    if (!device)
+        return wm_fail(m->err, WM_EUSAGE, "", 0, "--transport %s moves memory of GPUs alone: take --mem device",
+                       t->name);
+    if (!direct)
+        return wm_fail(m->err, WM_EUSAGE, "", 0,
+                       "--transport %s moves memory of GPUs alone, without a detour: take --path direct, too", t->name);
+    return WM_OK;
+}
+
 static int check_transports(struct maker *m)
 {
+    for (int i = 0; i < m->request->n_transports; i++)
+        if (m->request->transport[i].transport->device_only &&
+            check_device_only(m, m->request->transport[i].transport) != WM_OK)
+            return m->err->code;
     for (int i = 0; i < m->request->n_transports; i++) {
         const struct wm_plan_transport *t = &m->request->transport[i];
         if (t->transport->check != NULL && t->transport->check(t->group.conf, m->request->ranks, m->err) != WM_OK)
@@ -407,7 +433,37 @@ static bool provider_differs(const struct wm_plan_transport *a, const struct wm_
            strcmp(a->provider, b->provider) != 0;
 }
 
-/* Combinations of transport, fabric and provider are one factor, named by what differs in them. */
+static bool varies(const struct wm_plan *plan, const struct wm_transport *of, const struct wm_option *row)
+{
+    const struct wm_int_list *first = NULL;
+    for (int t = 0; t < plan->n_transports; t++) {
+        const struct wm_plan_transport *p = &plan->transport[t];
+        const struct wm_int_list *list = (const void *)((const char *)p->group.conf + row->offset);
+        if (p->transport != of)
+            continue;
+        if (first != NULL && list->value[0] != first->value[0])
+            return true;
+        first = list;
+    }
+    return false;
+}
+
+/* Options of a transport that were given as lists. */
+static void name_own_lists(const struct wm_plan *plan, struct wm_sweep *sweep)
+{
+    for (int t = 0; t < plan->n_transports; t++) {
+        const struct wm_transport *of = plan->transport[t].transport;
+        if (t > 0 && of == plan->transport[t - 1].transport)
+            continue;
+        for (const struct wm_option *row = of->options; row != NULL && row->name != NULL; row++)
+            if ((row->type == WM_OPT_INTS || row->type == WM_OPT_CHOICES) && sweep->n_varies < 8 &&
+                varies(plan, of, row))
+                snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", row->name);
+    }
+}
+
+/* Combinations of transport, fabric, provider and the transport's own lists are one factor, named by what differs in
+ * them. */
 static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
 {
     bool transports = false, fabrics = false, providers = false;
@@ -423,6 +479,7 @@ static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
         snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "fabric");
     if (providers)
         snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "provider");
+    name_own_lists(plan, sweep);
 }
 
 static void name_factors(const struct wm_plan *plan, const int n[FACTORS], struct wm_sweep *sweep)
@@ -485,10 +542,13 @@ static void choose_memory(const struct maker *m, const struct wm_benchmark *b, c
     arm->layout = 2 * memory + (arm->path >= WM_PATH_STAGED);
 }
 
-/* Host memory has one path, whatever the others have. */
+/* Host memory has one path, whatever the others have; what moves memory of GPUs alone has no detour. */
 static bool is_arm(const struct maker *m, const struct wm_benchmark *b, const int at[FACTORS])
 {
-    return at[F_PATH] == 0 || (takes_bytes(b) && wm_plan_device(&m->plan->memory[at[F_MEM]]) != NULL);
+    const bool device = takes_bytes(b) && wm_plan_device(&m->plan->memory[at[F_MEM]]) != NULL;
+    if (takes_bytes(b) && m->plan->transport[at[F_TRANSPORT]].transport->device_only)
+        return device && is_direct(m, at[F_PATH]);
+    return at[F_PATH] == 0 || device;
 }
 
 static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct wm_algorithm *const *algos, int round,

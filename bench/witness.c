@@ -290,6 +290,23 @@ static int put_together(struct wm_comparison *c, const struct testimony *mine, s
     return err->code;
 }
 
+/* From GPU to GPU or through the host's memory: within a host only the library knows. */
+static bool only_says(const struct wm_arm *arm)
+{
+    return arm->endpoint->is->transport->device_only && arm->endpoint->is->transport->claim != NULL &&
+           arm->status == WM_MEASURED && arm->cell->bytes > 0;
+}
+
+static int hear_claims(struct wm_comparison *c, const struct wm_arm *arm, struct testimony *mine,
+                       struct wm_evidence *out, struct wm_err *err)
+{
+    mine->claim = arm->endpoint->said;
+    mine->judgement.verdict = WM_UNPROVEN;
+    snprintf(mine->judgement.reason, sizeof(mine->judgement.reason), "within a host no counter tells which way %s took",
+             arm->endpoint->is->transport->name);
+    return put_together(c, mine, out, err);
+}
+
 int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *arm, struct wm_evidence *out,
                struct wm_err *err)
 {
@@ -305,7 +322,7 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
     if (!to_be_proven(c, arm)) {
         if (c->members->hosts == 1)
             judge_unseen(arm, &out->judgement);
-        return WM_OK;
+        return only_says(arm) ? hear_claims(c, arm, &mine, out, err) : WM_OK;
     }
     if (wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err) != WM_OK ||
         must_move(w, c, arm, calls, &mine, err) != WM_OK)

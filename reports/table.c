@@ -303,6 +303,16 @@ static void put_median(const struct row *r, char text[COLUMN_TEXT])
     or_dash(text, r->cell->time_ns.median, wm_format_ns);
 }
 
+static bool has_device(const struct row *r)
+{
+    return isfinite(r->cell->device_time_ns);
+}
+
+static void put_device(const struct row *r, char text[COLUMN_TEXT])
+{
+    or_dash(text, r->cell->device_time_ns, wm_format_ns);
+}
+
 static void put_interval(const struct row *r, char text[COLUMN_TEXT])
 {
     format_interval(text, r->cell->time_ns.ci95_low, r->cell->time_ns.ci95_high);
@@ -418,6 +428,7 @@ static const struct column {
     { "size", 8, has_size, put_size },
     { NULL, 0, has_arm, put_arm },
     { "median", 8, always, put_median },
+    { "device", 8, has_device, put_device },
     { "95 % interval", 14, always, put_interval },
     { "p99", 8, always, put_p99 },
     { "bandwidth", 10, has_bandwidth, put_bandwidth },

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bench/fabric.h"
+#include "src/cli/variants.h"
 #include "src/core/text.h"
 #include "src/topo/discover.h"
 #include "src/topo/fabric.h"
@@ -86,23 +87,49 @@ static int unknown_transport(const char *name, struct wm_err *err)
                    wm_did_you_mean(hint, sizeof(hint), name, names));
 }
 
-/* `named`: the provider that the user names; else `provider` is the fabric's. */
-static int add_one(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, const char *named,
-                   const char *provider, struct wm_err *err)
+/* A copy of its own of the conf, with one value in each list: those of combination k. */
+static void *narrowed(const struct wm_cli_options *o, const struct wm_transport *t, void *copy, int k,
+                      struct wm_err *err)
+{
+    if (copy == NULL && (copy = malloc(t->conf_bytes)) != NULL)
+        memcpy(copy, wm_cli_group_of(o, t).conf, t->conf_bytes);
+    if (copy == NULL)
+        wm_fail(err, WM_ENOMEM, "malloc", 0, "options of %s", t->name);
+    else
+        wm_cli_variant(t->options, copy, k);
+    return copy;
+}
+
+/* Combination k of n that the transport's own lists make. `named`: the provider that the user names; else `provider` is
+ * the fabric's. */
+static int add_variant(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, const char *named,
+                       const char *provider, int k, int n, struct wm_err *err)
 {
     struct wm_plan_transport added = {
         .transport = t, .group = wm_cli_group_of(o, t), .fabric = fabric, .provider = named
     };
     if (o->n_transports == WM_PLAN_TRANSPORTS)
-        return wm_fail(err, WM_EUSAGE, "", 0, "--transport, --provider and --fabric make more than %d combinations",
+        return wm_fail(err, WM_EUSAGE, "", 0,
+                       "--transport, --provider, --fabric and a transport's own lists make more than %d combinations",
                        WM_PLAN_TRANSPORTS);
     void *copy = conf_with(o, t, named != NULL ? named : provider, err);
+    if (n > 1 && err->code == WM_OK)
+        copy = narrowed(o, t, copy, k, err);
     o->copy[o->n_transports] = copy;
     if (copy != NULL)
         added.group.conf = copy;
     o->transport[o->n_transports++] = added;
     if (err->code == WM_OK && fabric != WM_FABRIC_UNKNOWN)
         wm_fabric_check_provider(named, fabric, err);
+    return err->code;
+}
+
+static int add_one(struct wm_cli_options *o, const struct wm_transport *t, enum wm_fabric fabric, const char *named,
+                   const char *provider, struct wm_err *err)
+{
+    const int n = wm_cli_variants(t->options, wm_cli_group_of(o, t).conf, err);
+    for (int k = 0; k < n && err->code == WM_OK; k++)
+        add_variant(o, t, fabric, named, provider, k, n, err);
     return err->code;
 }
 

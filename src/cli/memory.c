@@ -83,9 +83,21 @@ static int check_gpu(const struct wm_cli_options *o, struct wm_err *err)
     return WM_OK;
 }
 
+/* Without --mem: the host's, but the GPU's where a transport moves nothing else. */
+static struct wm_text_list chosen_words(const struct wm_cli_options *o)
+{
+    static char device[] = "device", *of_gpus[] = { device };
+    bool device_only = false;
+    for (int i = 0; i < o->n_transports; i++)
+        device_only |= o->transport[i].transport->device_only;
+    if (device_only && !wm_option_given(o->group, o->n_groups, "mem"))
+        return (struct wm_text_list){ .value = of_gpus, .n = 1 };
+    return o->conf.mems;
+}
+
 int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err)
 {
-    const struct wm_text_list *words = &o->conf.mems;
+    const struct wm_text_list list = chosen_words(o), *words = &list;
     if (words->n > WM_PLAN_MEMORIES)
         return wm_fail(err, WM_EUSAGE, "", 0, "--mem: more than %d kinds", WM_PLAN_MEMORIES);
     for (o->n_memories = 0; o->n_memories < words->n; o->n_memories++) {

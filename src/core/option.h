@@ -50,6 +50,7 @@ struct wm_option {        /* a row; a table ends with name == NULL */
     double min, max;          /* inclusive, checked when max > min */
     const char *const *names; /* CHOICE and CHOICES: ended by NULL */
     char letter;              /* 'o' for -o; 0 = no short form */
+    bool aside;               /* a place on this machine: no part of what a cell is */
 };
 
 /** One owner of rows: the run itself, or a transport, whose rows fill its own conf. */

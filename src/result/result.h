@@ -57,8 +57,9 @@ struct wm_result_cell {
     struct { /* of a staged message or collective, each measured alone */
         double device_to_host, network, host_to_device;
     } parts_ns;
-    int64_t chunk_bytes; /* of --path pipelined */
-    int slots;           /* -1 = absent */
+    double device_time_ns; /* of one operation, by the device's own clock */
+    int64_t chunk_bytes;   /* of --path pipelined */
+    int slots;             /* -1 = absent */
     struct {
         int slowest_rank; /* -1 = absent */
         double slowest_share, skew_ns;

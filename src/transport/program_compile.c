@@ -38,6 +38,7 @@ struct compiler {
     int posts;
     struct slot *net, *local;
     unsigned used[WAYS], limit[WAYS]; /* network slots */
+    bool parted;                      /* something was awaited while other messages stayed open */
 };
 
 static const char *const area_names[WM_AREAS] = { "in", "out", "work", "host-in", "host-out", "slots" };
@@ -200,6 +201,7 @@ static void emit_network_waits(struct compiler *c)
         run->n++;
         release(c, c->net, k);
     }
+    c->parted |= run != NULL && c->used[ARRIVES] + c->used[LEAVES] > 0;
 }
 
 static void emit_local_waits(struct compiler *c)
@@ -212,6 +214,7 @@ static void emit_local_waits(struct compiler *c)
     for (unsigned k = 0; k < c->slots; k++) {
         if (!c->local[k].wanted)
             continue;
+        c->parted |= poke >= 0; /* driving the network ends a group early */
         struct wm_insn *i = next_insn(c, WM_INSN_WAIT_LOCAL, c->local[k].step);
         i->slot = k;
         i->poke = poke;
@@ -437,6 +440,12 @@ static int compile(struct compiler *c)
             c->net[k] = c->local[k] = (struct slot){ .step = -1 };
         set_limits(c);
         rc = is_chain(c) ? emit_chain(c) : emit_posts(c);
+        if (rc == WM_OK && c->parted && c->p->bind.transport->whole_groups)
+            rc = wm_fail(
+                c->err, WM_EUNSUP, "", 0,
+                "transport %s ends what was posted together only, and an algorithm that waits for one message while "
+                "others are under way could wait for ever: take another --algo",
+                c->p->bind.transport->name);
     }
     free(c->slot_of);
     free(c->posted);

@@ -60,6 +60,7 @@ struct wm_ep {
     unsigned slots;   /* posts that may be open at once */
     bool coll_blocks; /* coll() is complete on return, or only after test() */
     bool crowded;     /* more ranks than cores: loops yield. Chosen at open, by other ops */
+    unsigned repeats; /* operations that one coll() stands for, 0 and 1 being one; set to 1 while data are verified */
     struct wm_err err;
 };
 
@@ -92,6 +93,7 @@ struct wm_transport {
     bool moves_nothing;              /* null: nothing arrives, nothing can be verified */
     bool untended;                   /* a put or get needs nothing of the target's process: it sleeps meanwhile */
     bool device_only;                /* moves memory of GPUs alone: barriers between its operations are MPI's */
+    bool whole_groups; /* what is posted before a wait ends together only: schedules that post ahead are refused */
     int (*probe)(const void *own,
                  struct wm_err *err); /* local, no world: usable here? WM_OK or WM_EABSENT with the reason */
     /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */
@@ -137,7 +139,7 @@ struct wm_transport_row {
 };
 extern const struct wm_transport_row wm_transports[]; /* ended by name == NULL */
 extern const struct wm_transport wm_transport_null, wm_transport_sim, wm_transport_mpi, wm_transport_ofi,
-    wm_transport_verbs;
+    wm_transport_verbs, wm_transport_nccl;
 
 /** Row of a name, or NULL. */
 const struct wm_transport_row *wm_transport_find(const char *name);

@@ -539,6 +539,53 @@ static int never_reg(struct wm_ep *e, const struct wm_buf *buf, bool shared, str
 
 static const struct wm_transport registers = { .name = "strict", .ops = &log_ops, .reg = never_reg };
 
+/* What is posted before a wait ends together: a wait for one message of several is refused, and so is one for a copy
+ * meanwhile, which would end the group before all is posted. */
+static void ahead(struct wm_schedule *s)
+{
+    int first = wm_add_recv(s, 1, (struct wm_at){ WM_OUT, 0 }, 8, WM_NONE);
+    wm_add_recv(s, 1, (struct wm_at){ WM_OUT, 8 }, 8, WM_NONE);
+    wm_add_send(s, 2, (struct wm_at){ WM_OUT, 0 }, 8, wm_after(first));
+}
+
+static void all_then_one(struct wm_schedule *s)
+{
+    wm_add_recv(s, 1, (struct wm_at){ WM_OUT, 0 }, 8, WM_NONE);
+    wm_add_recv(s, 1, (struct wm_at){ WM_OUT, 8 }, 8, WM_NONE);
+    wm_add_send(s, 2, (struct wm_at){ WM_OUT, 0 }, 8, (struct wm_range){ 0, 1 });
+}
+
+static void copies_meanwhile(struct wm_schedule *s)
+{
+    wm_add_recv(s, 1, (struct wm_at){ WM_OUT, 0 }, 8, WM_NONE);
+    int copied = wm_add_copy(s, (struct wm_at){ WM_OUT, 8 }, (struct wm_at){ WM_IN, 0 }, 8, WM_NONE);
+    wm_add_send(s, 1, (struct wm_at){ WM_OUT, 8 }, 8, wm_after(copied));
+}
+
+static void test_whole_groups(void)
+{
+    static const struct {
+        void (*build)(struct wm_schedule *);
+        bool refused;
+    } cases[] = { { ahead, true }, { copies_meanwhile, true }, { all_then_one, false }, { window, false } };
+    struct wm_transport whole = wm_log;
+    whole.whole_groups = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        for (int w = 0; w < 2; w++) {
+            struct wm_err err = { .rank = -1 };
+            set_up(8);
+            buffers[WM_IN].mem = buffers[WM_OUT].mem = &stream;
+            struct wm_bind bind = binding();
+            bind.mem = &stream;
+            bind.transport = w == 0 ? &wm_log : &whole;
+            struct wm_program *p = open_program(cases[i].build, &bind, &err);
+            CHECK_INT(err.code, w == 1 && cases[i].refused ? WM_EUNSUP : WM_OK);
+            CHECK_HAS(err.what, w == 1 && cases[i].refused ? "log ends what was posted together only" : "");
+            wm_program_close(p);
+        }
+    }
+}
+
 static void test_refusals(void)
 {
     static const struct {
@@ -715,6 +762,7 @@ int main(void)
     test_open_collective();
     test_asynchronous_copy();
     test_move();
+    test_whole_groups();
     test_refusals();
     test_fallbacks();
     test_failures();
