@@ -86,10 +86,10 @@ UNIT    := $(filter-out $(addprefix $(BUILD)/,$(absent)),$(UNIT))
 # The page of `report`, bundled.
 PAGE    := $(BUILD)/generated/page_template
 OBJECTS += $(if $(filter -DHAVE_REPORT,$(COMPONENT_CFLAGS)),$(PAGE).o)
-# Where there is nvcc: the kernels, as bytes in an object, and a look whether the driver's prototypes are the toolkit's.
+# Where there is nvcc: the kernels, as bytes in an object, and a look whether the driver's and NCCL's prototypes are theirs.
 ifneq ($(NVCC),)
 OBJECTS += $(BUILD)/src/mem/cuda_kernels_code.o
-AGREES  := $(BUILD)/tests/unit/cuda_agrees.fatbin
+AGREES  := $(patsubst %.cu,$(BUILD)/%.fatbin,$(wildcard tests/unit/*_agrees.cu))
 -include $(BUILD)/src/mem/cuda_kernels.d $(AGREES:.fatbin=.d)
 endif
 

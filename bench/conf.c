@@ -42,7 +42,9 @@ const struct wm_option wm_conf_what[] = {
       .type = WM_OPT_TEXTS,
       AT(mems),
       .fallback = "host",
-      .help = "memory that every rank sends from and, after a colon, receives into; wiremark list shows the kinds" },
+      .help =
+          "memory that every rank sends from and, after a colon, receives into; wiremark list shows the kinds; without "
+          "it the GPU's (device) where a transport moves no other" },
     { .name = "gpu",
       .arg = "auto|LIST",
       .type = WM_OPT_TEXT,

@@ -23,6 +23,7 @@ enum wm_cuda_number { /* flags and attributes */
                       WM_CUDA_MEM_ATTACH_GLOBAL = 1,
                       WM_CUDA_MEMHOSTALLOC_PORTABLE = 1,
                       WM_CUDA_STREAM_NON_BLOCKING = 1,
+                      WM_CUDA_CAPTURE_THREAD_LOCAL = 1,
                       WM_CUDA_EVENT_DISABLE_TIMING = 2,
                       WM_CUDA_ADVISE_PREFERRED_LOCATION = 3,
                       WM_CUDA_ATTRIBUTE_PROCESSORS = 16,
@@ -80,13 +81,27 @@ struct wm_cuda_uuid { /* CUuuid */
     CALL(launch, cuLaunchKernel, PFN_cuLaunchKernel_v4000,                                                             \
          (struct CUfunc_st * function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,            \
           unsigned block_y, unsigned block_z, unsigned shared_bytes, struct CUstream_st *stream, void **arguments,     \
-          void **extra))
+          void **extra))                                                                                               \
+    CALL(event_elapsed, cuEventElapsedTime, PFN_cuEventElapsedTime_v2000,                                              \
+         (float *ms, struct CUevent_st *from, struct CUevent_st *to))                                                  \
+    CALL(capture_begin, cuStreamBeginCapture_v2, PFN_cuStreamBeginCapture_v10010,                                      \
+         (struct CUstream_st * stream, int mode))                                                                      \
+    CALL(capture_end, cuStreamEndCapture, PFN_cuStreamEndCapture_v10000,                                               \
+         (struct CUstream_st * stream, struct CUgraph_st * *out))                                                      \
+    CALL(graph_make, cuGraphInstantiateWithFlags, PFN_cuGraphInstantiateWithFlags_v11040,                              \
+         (struct CUgraphExec_st * *out, struct CUgraph_st * graph, unsigned long long flags))                          \
+    CALL(graph_launch, cuGraphLaunch, PFN_cuGraphLaunch_v10000,                                                        \
+         (struct CUgraphExec_st * graph, struct CUstream_st * stream))                                                 \
+    CALL(graph_exec_destroy, cuGraphExecDestroy, PFN_cuGraphExecDestroy_v10000, (struct CUgraphExec_st * graph))       \
+    CALL(graph_destroy, cuGraphDestroy, PFN_cuGraphDestroy_v10000, (struct CUgraph_st * graph))
 
 struct CUctx_st;
 struct CUmod_st;
 struct CUfunc_st;
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
 
 #define WM_CUDA_MEMBER(name, symbol, type, arguments) int(*name) arguments;
 struct wm_cuda_driver {

@@ -17,6 +17,11 @@ const struct wm_transport_row wm_transports[] = {
 #else
     { "ofi", "libfabric", NULL },
 #endif
+#ifdef HAVE_CUDA
+    { "nccl", NULL, &wm_transport_nccl },
+#else
+    { "nccl", "the CUDA toolkit (make CUDA_HOME=DIR)", NULL },
+#endif
     { NULL, NULL, NULL },
 };
 

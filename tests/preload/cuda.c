@@ -11,10 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "src/mem/cuda_driver.h"
 #include "src/mem/cuda_kernels.h"
+#include "tests/preload/cuda_work.h"
 
 enum { OK = 0, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_CONTEXT = 201 };
 enum { NOT_FOUND = 500, NOT_READY = 600 };
@@ -326,7 +328,7 @@ int cuMemFreeHost(void *at)
 
 /* ---- Streams: work in order, done when it is asked for ---- */
 
-enum kind { COPY, SET, FILL, CHECK, REDUCE };
+enum kind { COPY, SET, FILL, CHECK, REDUCE, FOREIGN };
 struct work {
     enum kind kind;
     char *to;
@@ -335,17 +337,26 @@ struct work {
     unsigned char byte;
     struct wm_cuda_stretch stretch;
     struct wm_cuda_reduction reduction;
+    struct wm_cuda_foreign *foreign;
 };
 enum { WORKS = 256 };
 struct CUstream_st {
     struct CUctx_st *context;
     struct work work[WORKS];
-    size_t done, queued; /* ever */
+    size_t done, queued;        /* ever */
+    struct CUgraph_st *capture; /* what is queued goes there; NULL: nowhere */
+};
+/* What was captured, and its executable, which is the same. */
+struct CUgraph_st {
+    struct work work[WORKS];
+    int n, held;
 };
 struct CUevent_st {
     struct CUstream_st *stream;
     size_t until;
     size_t not_ready;
+    bool timed;
+    double ms;
 };
 
 static uint64_t load(const char *at, size_t bytes)
@@ -388,8 +399,20 @@ static void run_reduce(const struct wm_cuda_reduction *r)
     }
 }
 
-static void run(const struct work *w)
+static bool run_foreign(struct wm_cuda_foreign *work)
 {
+    if (!work->step(work))
+        return false;
+    if (work->held == 0)
+        work->release(work);
+    return true;
+}
+
+/* Is it done? */
+static bool run(const struct work *w)
+{
+    if (w->kind == FOREIGN)
+        return run_foreign(w->foreign);
     if (w->kind == COPY)
         memcpy(alias_of(w->to), alias_of(w->from), w->bytes);
     else if (w->kind == SET)
@@ -400,12 +423,14 @@ static void run(const struct work *w)
         run_check(&w->stretch);
     else
         run_reduce(&w->reduction);
+    return true;
 }
 
-static void run_until(struct CUstream_st *stream, size_t until)
+static bool run_until(struct CUstream_st *stream, size_t until)
 {
-    for (; stream->done < until; stream->done++)
-        run(&stream->work[stream->done % WORKS]);
+    while (stream->done < until && run(&stream->work[stream->done % WORKS]))
+        stream->done++;
+    return stream->done >= until;
 }
 
 /* Work for a stream of another context than the current one is refused, as the driver does with kernels. */
@@ -415,7 +440,16 @@ static int queue(struct CUstream_st *stream, struct work work, int status)
         status = INVALID_CONTEXT;
     if (status != OK)
         return status;
-    if (stream->queued - stream->done == WORKS)
+    if (stream->capture != NULL) {
+        struct CUgraph_st *graph = stream->capture;
+        if (graph->n == WORKS)
+            return OUT_OF_MEMORY;
+        if (work.kind == FOREIGN)
+            work.foreign->held++;
+        graph->work[graph->n++] = work;
+        return OK;
+    }
+    while (stream->queued - stream->done == WORKS)
         run_until(stream, stream->done + 1);
     stream->work[stream->queued++ % WORKS] = work;
     return OK;
@@ -473,8 +507,8 @@ int cuStreamDestroy_v2(struct CUstream_st *stream)
 int cuStreamSynchronize(struct CUstream_st *stream)
 {
     int status = refused_in_context("cuStreamSynchronize");
-    if (status == OK)
-        run_until(stream, stream->queued);
+    while (status == OK && !run_until(stream, stream->queued))
+        ;
     stream->done = stream->queued; /* a lost device does nothing any more */
     return status;
 }
@@ -482,9 +516,10 @@ int cuStreamSynchronize(struct CUstream_st *stream)
 int cuEventCreate(struct CUevent_st **out, unsigned flags)
 {
     int status = refused_in_context("cuEventCreate");
-    if (status != OK || flags != 2)
+    if (status != OK || (flags & ~2u) != 0)
         return status != OK ? status : 1;
     *out = calloc(1, sizeof(**out));
+    (*out)->timed = flags == 0;
     live++;
     return OK;
 }
@@ -498,7 +533,10 @@ int cuEventDestroy_v2(struct CUevent_st *event)
 
 int cuEventRecord(struct CUevent_st *event, struct CUstream_st *stream)
 {
-    *event = (struct CUevent_st){ stream, stream->queued, number("WM_CUDA_DELAY", 0) };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *event = (struct CUevent_st){ stream, stream->queued, number("WM_CUDA_DELAY", 0), event->timed,
+                                  (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6 };
     return refused_in_context("cuEventRecord");
 }
 
@@ -511,6 +549,85 @@ int cuEventQuery(struct CUevent_st *event)
         event->not_ready--;
         return NOT_READY;
     }
-    run_until(event->stream, event->until);
+    return run_until(event->stream, event->until) ? OK : NOT_READY;
+}
+
+/* ---- Times, graphs, and the work of other libraries ---- */
+
+int cuEventElapsedTime(float *ms, struct CUevent_st *from, struct CUevent_st *to)
+{
+    int status = refused("cuEventElapsedTime");
+    if (status != OK || !from->timed || !to->timed)
+        return status != OK ? status : 400;
+    *ms = (float)(to->ms - from->ms) + 1e-3f; /* never nothing */
     return OK;
+}
+
+int cuStreamBeginCapture_v2(struct CUstream_st *stream, int mode)
+{
+    int status = refused_in_context("cuStreamBeginCapture_v2");
+    if (status != OK || mode < 0 || mode > 2 || stream->capture != NULL)
+        return status != OK ? status : 1;
+    stream->capture = calloc(1, sizeof(*stream->capture));
+    stream->capture->held = 1;
+    live++;
+    return OK;
+}
+
+int cuStreamEndCapture(struct CUstream_st *stream, struct CUgraph_st **out)
+{
+    *out = stream->capture;
+    stream->capture = NULL;
+    return refused_in_context("cuStreamEndCapture");
+}
+
+int cuGraphInstantiateWithFlags(struct CUgraphExec_st **out, struct CUgraph_st *graph, unsigned long long flags)
+{
+    int status = refused_in_context("cuGraphInstantiateWithFlags");
+    if (status != OK || flags != 0)
+        return status != OK ? status : 1;
+    graph->held++;
+    live++;
+    *out = (struct CUgraphExec_st *)graph;
+    return OK;
+}
+
+int cuGraphLaunch(struct CUgraphExec_st *exec, struct CUstream_st *stream)
+{
+    const struct CUgraph_st *graph = (struct CUgraph_st *)exec;
+    int status = refused_in_context("cuGraphLaunch");
+    for (int i = 0; i < graph->n && status == OK; i++)
+        status = queue(stream, graph->work[i], OK);
+    return status;
+}
+
+int cuGraphDestroy(struct CUgraph_st *graph)
+{
+    live--;
+    if (--graph->held > 0)
+        return OK;
+    for (int i = 0; i < graph->n; i++)
+        if (graph->work[i].kind == FOREIGN && --graph->work[i].foreign->held == 0)
+            graph->work[i].foreign->release(graph->work[i].foreign);
+    free(graph);
+    return OK;
+}
+
+int cuGraphExecDestroy(struct CUgraphExec_st *exec)
+{
+    return cuGraphDestroy((struct CUgraph_st *)exec);
+}
+
+int wm_cuda_work(struct CUstream_st *stream, struct wm_cuda_foreign *work)
+{
+    struct CUctx_st *before = current;
+    current = stream->context;
+    int status = queue(stream, (struct work){ .kind = FOREIGN, .foreign = work }, OK);
+    current = before;
+    return status;
+}
+
+void *wm_cuda_alias(const void *at)
+{
+    return alias_of(at);
 }

@@ -86,9 +86,14 @@ static void test_counts(void)
         { "latency --mem host,simulated --path direct,staged,pipelined --bytes 8", 2, 1, 1, 1 + 3 },
         { "latency --mem host,simulated,host:simulated --bytes 8", 2, 1, 1, 3 },
         { "allreduce --op sum,max --sync barrier,none --buffers hot,cold --bytes 8", 2, 1, 1, 8 },
+        { "allreduce --transport nccl --enqueue 1,4 --nccl-gdr on,off --bytes 8", 2, 1, 1, 4 },
+        { "allreduce --transport mpi,nccl --path direct,staged --bytes 8", 2, 1, 1, 2 + 1 }, /* nccl has no detour */
+        { "allreduce --transport mpi,nccl --mem host,device --bytes 8", 2, 1, 1, 2 + 1 },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct made m;
+        if (strstr(rows[i].line, "nccl") != NULL && wm_transport_find("nccl")->transport == NULL)
+            continue; /* built without CUDA */
         if (!CHECK(make(&m, rows[i].ranks, rows[i].hosts, rows[i].line) == WM_OK))
             printf("  %s: %s\n", rows[i].line, m.err.what);
         if (!CHECK_INT(m.plan.n_sweeps, rows[i].sweeps) || !CHECK_INT(m.plan.n_cells, rows[i].cells))
