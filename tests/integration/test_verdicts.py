@@ -42,12 +42,20 @@ def make(tmp_path):
     return write
 
 
+def faults(name, document):
+    """What a validator that is not ours finds wrong in it."""
+    result, own = ((ROOT / f"reports/schema/wiremark-{kind}-1.schema.json").read_text() for kind in ("result", name))
+    result = json.loads(result)
+    own = json.loads(own.replace(result["$id"] + "#", "#"))  # what it takes of the other's stands in its own
+    own["$defs"] = {**result["$defs"], **own.get("$defs", {})}
+    jsonschema.Draft202012Validator.check_schema(own)
+    return [error.message for error in jsonschema.Draft202012Validator(own).iter_errors(document)]
+
+
 def verdicts_of(end):
     """The document, validated."""
-    with open(ROOT / "reports/schema/wiremark-verdicts-1.schema.json") as file:
-        schema = json.load(file)
     document = json.loads(end.stdout)
-    jsonschema.validators.validator_for(schema, default=jsonschema.Draft7Validator)(schema).validate(document)
+    assert not faults("verdicts", document)
     return document
 
 
@@ -256,6 +264,10 @@ def test_bless_overwrites_only_when_told(run, make, tmp_path):
     end = run("bless", *good, "-o", tmp_path / "good.json")
     assert end.rc == 2 and "overwrite it with --force" in end.stderr
     assert run("bless", *good, "-o", tmp_path / "good.json", "--force").rc == 0
+    document = json.loads((tmp_path / "good.json").read_text())
+    assert not faults("baseline", document)
+    assert faults("baseline", {**document, "cells": [{**document["cells"][0], "status": "timeout"}]})
+    assert faults("baseline", {**document, "cells": [{**document["cells"][0], "pairs": []}]})
     end = run("bless", tmp_path / "good.json", "-o", tmp_path / "again.json")
     assert end.rc == 2 and "blessed already" in end.stderr
 
@@ -359,6 +371,7 @@ def test_policy(run, make, tmp_path):
 
     def judged(**text):
         policy.write_text(json.dumps({"schema": "wiremark-policy/1", **text}))
+        assert not faults("policy", json.loads(policy.read_text()))
         return gate(run, bad, good, "--policy", policy)
 
     assert judged()[0] == 1
@@ -394,6 +407,16 @@ def test_bad_policy(run, make, tmp_path, text, words):
     policy.write_text(text)
     end = run("gate", *make("b", 1), "--baseline", *make("a", 1), "--policy", policy)
     assert end.rc == 2 and not end.stdout and words in end.stderr and end.stderr.count("\n") == 1
+    if text.endswith("}") and "NaN" not in text and "duplicate" not in words:
+        assert faults("policy", json.loads(text))
+
+
+def test_the_policy_of_the_docs(run, make, tmp_path):
+    policy = tmp_path / "policy.json"
+    text = (ROOT / "docs/verdicts.md").read_text().split("## Policy")[1].split("```json\n")[1].split("```")[0]
+    policy.write_text(text)
+    assert not faults("policy", json.loads(text))
+    assert run("gate", *make("b"), "--baseline", *make("a"), "--policy", policy).rc == 0
 
 
 def replaced(old, new, count=1):
@@ -625,6 +648,7 @@ def test_reference_says_what_is_wanted(run, make, tmp_path):
 def test_lint_finds(run, tmp_path, more, words):
     others = [entry(name=f"o{k}", value=4 + k) for k in range(3)]
     path = write_reference(tmp_path / "reference.json", *others, entry(**more))
+    assert not faults("reference", json.loads(path.read_text()))
     end = run("gate", "--lint-reference", path)
     assert end.rc == 1 and words in end.stdout and "4 entries, 1 fault" in end.stdout, end.output
 
@@ -642,6 +666,7 @@ def test_lint_finds(run, tmp_path, more, words):
 ])
 def test_bad_reference(run, make, tmp_path, more, words):
     path = write_reference(tmp_path / "reference.json", entry(name="first"), entry(**more))
+    assert faults("reference", json.loads(path.read_text()))
     for argv in (("gate", "--lint-reference", path), ("gate", *make("b", 1), "--reference", path)):
         end = run(*argv)
         assert end.rc == 2 and not end.stdout and words in end.stderr and "reference.json:" in end.stderr, end.output
@@ -651,6 +676,7 @@ def test_bad_reference(run, make, tmp_path, more, words):
 def test_shipped_references(run, path):
     end = run("gate", "--lint-reference", path)
     assert end.rc == 0 and "0 faults" in end.stdout, end.output
+    assert not faults("reference", json.loads(path.read_text()))
 
 
 @pytest.mark.slow
