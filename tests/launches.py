@@ -76,7 +76,7 @@ def launch(number, cells, seed, common=0.007, own=0.007, slow=None, histogram=0,
     """The cells of one launch; slow is {index: share}."""
     dice = random.Random(f"{seed} {number}")
     whole = common * dice.gauss(0, 1) + math.log1p(shift)
-    bins = [[1000.0 * 1.01 ** k, k + 1] for k in range(histogram)]
+    bins = [[float(f"{1000 * 1.01 ** k:.6g}"), k + 1] for k in range(histogram)]
     for index in range(cells):
         cell, base = cell_of(index)
         median = base * math.exp(whole + own * dice.gauss(0, 1) + math.log1p((slow or {}).get(index, 0)))

@@ -102,6 +102,27 @@ static void try_launches(const uint8_t *data, size_t size)
     close(fd);
 }
 
+static int count_bins(const struct wm_result_cell *cell, void *arg)
+{
+    *(uint64_t *)arg += (uint64_t)cell->n_histogram;
+    for (int i = 0; i < cell->n_histogram; i++)
+        MUST(!(cell->histogram[i].low_ns < 0) || cell->histogram[i].count <= INT64_MAX);
+    return WM_OK;
+}
+
+/* As report reads them: with their histograms. */
+static void try_result(const uint8_t *data, size_t size)
+{
+    uint64_t bins = 0;
+    const struct wm_result_reader reader = { .cell = count_bins, .arg = &bins };
+    struct wm_err err = { 0 };
+    char path[40];
+    int fd = file_of(data, size, path);
+    if (wm_result_read(path, &reader, &err) != WM_OK)
+        check_error(&err);
+    close(fd);
+}
+
 static void try_policy(const uint8_t *data, size_t size)
 {
     struct wm_policy policy;
@@ -138,6 +159,7 @@ static void try_reference(const uint8_t *data, size_t size)
 
 static const struct fuzz_reader readers[] = {
     { 'L', try_launches, 2000 },
+    { 'H', try_result, 2000 },
     { 'P', try_policy, 1000 },
     { 'R', try_reference, 1000 },
 };
@@ -167,6 +189,9 @@ static const struct fuzz_seed seeds[] = {
                            "{" IDENTITY(
                                "16") ",\"status\":\"timeout\",\"reason\":\"rank 1\"}\n],\n\"complete\": true\n}\n"),
     SEED("L{\"schema\":\"wiremark-result/1\"," HEAD "\"cells\":[{" IDENTITY("8") "," MEASURED "}],\"complete\":false}"),
+    SEED("H{\n\"schema\": \"wiremark-result/1\",\n" HEAD "\"cells\": [\n"
+         "{" IDENTITY("8") "," MEASURED ",\"histogram\":[[1.5,2],[1030.3010000000002,4]],\"raw_ns\":[1.5,2]}\n],\n"
+                           "\"comparisons\": [],\n\"complete\": true\n}\n"),
     SEED("L{\n\"schema\": \"wiremark-baseline/1\",\n\"launches\": [\n{" HEAD "\"tool\":{}},\n"
          "{\"run\":{\"id\":\"s\"}}\n],\n\"cells\": [\n{\"launch\":0," IDENTITY("8") "," MEASURED "},\n"
                                                                                     "{\"launch\":1," IDENTITY(
