@@ -168,7 +168,10 @@ static int run(struct gate *g, struct wm_err *err)
         options(stdout, WM_HELP_TEXT);
         return WM_OK;
     }
-    if (g->conf->lint != NULL && g->n_results == 0)
+    if (g->conf->lint != NULL && (g->n_results > 0 || g->baseline->n > 0 || g->reference->n > 0))
+        return wm_fail(err, WM_EUSAGE, "", 0,
+                       "--lint-reference judges nothing: it takes no results, no --baseline and no --reference");
+    if (g->conf->lint != NULL)
         return lint(g->conf->lint, &g->status, err);
     if (g->n_results == 0 || (g->baseline->n > 0) == (g->reference->n > 0))
         return wm_fail(err, WM_EUSAGE, "", 0,

@@ -672,6 +672,14 @@ def test_bad_reference(run, make, tmp_path, more, words):
         assert end.rc == 2 and not end.stdout and words in end.stderr and "reference.json:" in end.stderr, end.output
 
 
+def test_lint_does_not_pass_for_a_gate(run, make, tmp_path):
+    """As where a pattern of the shell found no results."""
+    path, good = write_reference(tmp_path / "reference.json", entry()), make("a")
+    for words in (["--baseline", *good], ["--reference", path], make("b", 1)):
+        end = run("gate", "--lint-reference", path, *words)
+        assert end.rc == 2 and "--lint-reference judges nothing" in end.stderr and not end.stdout, end.output
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "reports/reference").glob("*.json")), ids=lambda path: path.name)
 def test_shipped_references(run, path):
     end = run("gate", "--lint-reference", path)
