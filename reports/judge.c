@@ -228,7 +228,7 @@ static void judge_row(struct judge *j, struct wm_verdict *v, int row)
     decide(j, v);
 }
 
-static struct wm_verdict blank(const char *name)
+struct wm_verdict wm_verdict_blank(const char *name)
 {
     struct wm_verdict v = { .name = name, .reason = "" };
     v.ratio = v.ratio_low = v.ratio_high = v.p = v.within = v.limit_bytes_per_s = v.limit_share = NAN;
@@ -236,11 +236,6 @@ static struct wm_verdict blank(const char *name)
     v.b = v.a;
     v.reference_value = v.measured_value = v.effect = NAN;
     return v;
-}
-
-struct wm_verdict wm_verdict_blank(const char *name)
-{
-    return blank(name);
 }
 
 static void not_judged(struct judge *j, struct wm_verdict *v, int subject)
@@ -300,7 +295,7 @@ static bool required(const struct judge *j, int subject)
 
 static void judge_cell(struct judge *j, int subject, struct wm_verdict *v)
 {
-    *v = blank(j->set->subject[subject].id);
+    *v = wm_verdict_blank(j->set->subject[subject].id);
     v->subject = &j->set->subject[subject];
     v->required = required(j, subject);
     v->config_changed = carried_otherwise(j, subject);
@@ -322,7 +317,7 @@ static void judge_curves(struct judge *j, int *curve_row)
         struct wm_verdict *v = &j->out->curve[j->out->n_curves];
         if (curve_row[c] < 0)
             continue;
-        *v = blank(j->set->curve[c].name);
+        *v = wm_verdict_blank(j->set->curve[c].name);
         v->curve = j->set->curve[c].bench;
         v->a.launches = j->n[0];
         v->b.launches = j->n[1];

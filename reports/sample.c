@@ -54,12 +54,6 @@ const char *wm_launch_set_text(struct wm_launch_set *set, const char *text)
     return text_of(set, text, strlen(text));
 }
 
-int wm_launch_set_find(const struct wm_launch_set *set, const char *id)
-{
-    const struct wm_interned *at = wm_intern_find(set->texts, id);
-    return at == NULL ? -1 : at->subject;
-}
-
 /* Room for one more; NULL: no memory. What is added is zero. */
 static void *grown(void *list, size_t n, size_t *cap, size_t bytes)
 {
@@ -328,13 +322,10 @@ static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struc
         .algo_chosen = wm_launch_set_text(set, c->algo_chosen),
         .status = (unsigned char)status_of(c),
         .here = true,
-        .null_transport = strcmp(c->transport, "null") == 0,
+        .simulated = c->simulated && strcmp(c->transport, "null") != 0,
         .contradicted = strcmp(c->evidence.verdict, "contradicted") == 0,
-        .proven = strcmp(c->evidence.verdict, "proven") == 0,
-        .unconverged = c->time_ns.converged == 0,
         .limit_binds = strcmp(c->limit.kind, "link") == 0 || strcmp(c->limit.kind, "measured") == 0,
     };
-    s->simulated = c->simulated && !s->null_transport;
     return s->reason == NULL || s->provider == NULL || s->fabric == NULL || s->algo_chosen == NULL ? no_memory(err)
                                                                                                    : WM_OK;
 }

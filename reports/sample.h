@@ -34,8 +34,7 @@ struct wm_sample {
     unsigned char status; /* enum wm_status */
     bool here;            /* the launch's file has this cell */
     bool simulated;       /* sim, or simulated memory; not null */
-    bool null_transport;
-    bool contradicted, proven, unconverged;
+    bool contradicted;
     bool limit_binds; /* kind link or measured: cannot be exceeded */
 };
 
@@ -52,10 +51,10 @@ struct wm_launch_set_item {
 };
 
 struct wm_curve {
-    const char *name;  /* the cells' id without its bytes */
-    const char *bench; /* */
-    int sizes;         /* cells of it */
-    bool suspected;    /* a judged launch says of it: direct may be staged in secret */
+    const char *name; /* the cells' id without its bytes */
+    const char *bench;
+    int sizes;      /* cells of it */
+    bool suspected; /* a judged launch says of it: direct may be staged in secret */
 };
 
 struct wm_intern;
@@ -67,7 +66,6 @@ struct wm_launch_set {
     struct wm_launch_set_item *launch;
     int n_launches;
     struct wm_intern *texts; /* private, as is what follows */
-    void *ids, *curves;
     size_t subject_cap, curve_cap;
 };
 
@@ -84,7 +82,5 @@ void wm_launch_set_close(struct wm_launch_set *set);
 
 /** The one pointer of this text; NULL: no memory. */
 const char *wm_launch_set_text(struct wm_launch_set *set, const char *text);
-/** Index of a cell, or -1. */
-int wm_launch_set_find(const struct wm_launch_set *set, const char *id);
 
 #endif
