@@ -24,7 +24,9 @@ enum wm_cuda_number { /* flags and attributes */
                       WM_CUDA_MEMHOSTALLOC_PORTABLE = 1,
                       WM_CUDA_STREAM_NON_BLOCKING = 1,
                       WM_CUDA_CAPTURE_THREAD_LOCAL = 1,
+                      WM_CUDA_EVENT_DEFAULT = 0,
                       WM_CUDA_EVENT_DISABLE_TIMING = 2,
+                      WM_CUDA_IPC_LAZY_PEER_ACCESS = 1,
                       WM_CUDA_ADVISE_PREFERRED_LOCATION = 3,
                       WM_CUDA_ATTRIBUTE_PROCESSORS = 16,
                       WM_CUDA_ATTRIBUTE_MANAGED = 83,
@@ -33,6 +35,10 @@ enum wm_cuda_number { /* flags and attributes */
 
 struct wm_cuda_uuid { /* CUuuid */
     char bytes[16];
+};
+
+struct wm_cuda_ipc { /* CUipcMemHandle */
+    char bytes[64];
 };
 
 /* CALL(our name, the driver's, its type in cudaTypedefs.h, arguments) */
@@ -93,7 +99,14 @@ struct wm_cuda_uuid { /* CUuuid */
     CALL(graph_launch, cuGraphLaunch, PFN_cuGraphLaunch_v10000,                                                        \
          (struct CUgraphExec_st * graph, struct CUstream_st * stream))                                                 \
     CALL(graph_exec_destroy, cuGraphExecDestroy, PFN_cuGraphExecDestroy_v10000, (struct CUgraphExec_st * graph))       \
-    CALL(graph_destroy, cuGraphDestroy, PFN_cuGraphDestroy_v10000, (struct CUgraph_st * graph))
+    CALL(graph_destroy, cuGraphDestroy, PFN_cuGraphDestroy_v10000, (struct CUgraph_st * graph))                        \
+    /* between processes */                                                                                            \
+    CALL(ipc_get, cuIpcGetMemHandle, PFN_cuIpcGetMemHandle_v4010, (struct wm_cuda_ipc * out, unsigned long long at))   \
+    CALL(ipc_open, cuIpcOpenMemHandle_v2, PFN_cuIpcOpenMemHandle_v11000,                                               \
+         (unsigned long long *out, struct wm_cuda_ipc handle, unsigned flags))                                         \
+    CALL(ipc_close, cuIpcCloseMemHandle, PFN_cuIpcCloseMemHandle_v4010, (unsigned long long at))                       \
+    CALL(stream_wait, cuStreamWaitEvent, PFN_cuStreamWaitEvent_v3020,                                                  \
+         (struct CUstream_st * stream, struct CUevent_st * event, unsigned flags))
 
 struct CUctx_st;
 struct CUmod_st;

@@ -25,11 +25,18 @@ struct wm_cuda_reduction {
     enum wm_redop op;
 };
 
-enum wm_cuda_kernel { WM_CUDA_FILL, WM_CUDA_CHECK, WM_CUDA_REDUCE, WM_CUDA_KERNELS };
+/* Kernel move: a copy by the processors instead of a copy engine; no alignment needed. */
+struct wm_cuda_move {
+    unsigned char *to;
+    const unsigned char *from;
+    unsigned long long bytes;
+};
+
+enum wm_cuda_kernel { WM_CUDA_FILL, WM_CUDA_CHECK, WM_CUDA_REDUCE, WM_CUDA_MOVE, WM_CUDA_KERNELS };
 
 #define WM_CUDA_KERNEL_NAMES                                                                                           \
     {                                                                                                                  \
-        "wm_cuda_fill", "wm_cuda_check", "wm_cuda_reduce"                                                              \
+        "wm_cuda_fill", "wm_cuda_check", "wm_cuda_reduce", "wm_cuda_move"                                              \
     }
 
 enum { WM_CUDA_THREADS = 256 }; /* of a block, for all of them */

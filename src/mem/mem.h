@@ -54,6 +54,8 @@ struct wm_mem {
     /* Hot path. One side of a copy, or all of a reduction, is this kind. Complete when test() says WM_OK; NULL test:
      * complete on return. */
     int (*copy)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
+    /* The same between two places of this kind, by a kernel of the device. NULL: it has none. */
+    int (*copy_by_kernel)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
     int (*reduce)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,
                   enum wm_redop op);
     int (*test)(struct wm_copier *c, unsigned slot); /* WM_OK, WM_EAGAIN or an error */

@@ -77,6 +77,7 @@ struct wm_step {
     struct wm_at to, from; /* SEND reads `from`, RECV writes `to`; COPY from -> to, REDUCE to = to op from;
                               PUT: `from` here to `to` at the peer; GET: `from` at the peer to `to` here */
     size_t bytes;          /* REDUCE: of the operand. Zero is allowed everywhere */
+    bool by_kernel;        /* COPY, PUT, GET: on the processors of a GPU, not by its copy engines */
     int coll;              /* COLL: index in the schedule's colls; IN is `from`, OUT is `to` */
 };
 

@@ -93,7 +93,7 @@ int wm_program_run(struct wm_program *p)
             rc = ep->ops->wait(ep, i->slot, i->n);
             break;
         case WM_INSN_COPY:
-            rc = local->mem->copy(local->copier, i->slot, local->to, local->from, local->n);
+            rc = local->copy(local->copier, i->slot, local->to, local->from, local->n);
             break;
         case WM_INSN_REDUCE:
             rc = local->mem->reduce(local->copier, i->slot, local->to, local->from, local->n, p->type, p->op);
@@ -132,6 +132,7 @@ static void place_message(const struct wm_program *p, struct wm_msg *msg, const 
     msg->peer = s->peer;
     msg->bytes = s->bytes;
     msg->device = attached->device;
+    msg->by_kernel = s->by_kernel;
     msg->ptr = address(p, here);
     msg->local = attached->region[here.area];
     msg->local_at = p->area_at[here.area] + here.offset;

@@ -130,6 +130,8 @@ static int emit_message(struct compiler *c, enum wm_form form, int step, unsigne
                                                  : ops->get;
     if (form == WM_INSN_POST && i->call.post == NULL)
         return cannot(c, words[s->kind]);
+    if (s->by_kernel && !t->copies_by_kernel)
+        return cannot(c, "kernel that copies: --algo sm is for transport cuda");
     wm_program_place(c->p, i);
     if (one_sided && t->reg != NULL && i->on.msg.remote == NULL)
         return wm_fail(c->err, WM_EBUG, "", 0, "step %d reaches into area %s of rank %d, which is not shared", step,
@@ -148,9 +150,12 @@ static int choose_copier(const struct compiler *c, int step, struct wm_local *ou
     const struct wm_mem *to = b->attached->buf[s->to.area]->mem, *from = b->attached->buf[s->from.area]->mem;
 
     out->mem = to->cpu_can_touch && from->cpu_can_touch ? to : b->mem;
-    if (out->mem == NULL || (s->kind == WM_STEP_COPY ? out->mem->copy == NULL : out->mem->reduce == NULL))
-        return wm_fail(c->err, WM_EUNSUP, "", 0, "nothing here can %s from %s to %s memory",
-                       s->kind == WM_STEP_COPY ? "copy" : "reduce", from->name, to->name);
+    if (out->mem != NULL)
+        out->copy = s->by_kernel ? out->mem->copy_by_kernel : out->mem->copy;
+    if (out->mem == NULL || (s->kind == WM_STEP_COPY ? out->copy == NULL : out->mem->reduce == NULL))
+        return wm_fail(c->err, WM_EUNSUP, "", 0, "nothing here can %s from %s to %s memory%s",
+                       s->kind == WM_STEP_COPY ? "copy" : "reduce", from->name, to->name,
+                       s->by_kernel ? " by a kernel" : "");
     out->copier = out->mem == b->mem ? b->copier : NULL;
     return WM_OK;
 }

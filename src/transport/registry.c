@@ -18,8 +18,10 @@ const struct wm_transport_row wm_transports[] = {
     { "ofi", "libfabric", NULL },
 #endif
 #ifdef HAVE_CUDA
+    { "cuda", NULL, &wm_transport_cuda },
     { "nccl", NULL, &wm_transport_nccl },
 #else
+    { "cuda", "the CUDA toolkit (make CUDA_HOME=DIR)", NULL },
     { "nccl", "the CUDA toolkit (make CUDA_HOME=DIR)", NULL },
 #endif
     { NULL, NULL, NULL },

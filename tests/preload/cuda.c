@@ -6,11 +6,13 @@
  * WM_CUDA_DEVICES (1), WM_CUDA_VERSION (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an
  * event is not ready), WM_CUDA_MIG=1, WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -202,7 +204,7 @@ static struct CUmod_st {
 } module_;
 static struct CUfunc_st {
     const char *name;
-} functions[WM_CUDA_KERNELS] = { { "wm_cuda_fill" }, { "wm_cuda_check" }, { "wm_cuda_reduce" } };
+} functions[WM_CUDA_KERNELS] = { { "wm_cuda_fill" }, { "wm_cuda_check" }, { "wm_cuda_reduce" }, { "wm_cuda_move" } };
 
 int cuModuleLoadData(struct CUmod_st **out, const void *image)
 {
@@ -239,6 +241,8 @@ enum { RANGES = 1024, SHIFT = 512 /* no page's beginning, as with small pieces o
 static struct range {
     char *given, *alias;
     size_t bytes, whole;
+    int fd;      /* its memory, for other processes */
+    bool opened; /* another process' */
 } ranges[RANGES];
 static size_t used;
 
@@ -258,22 +262,54 @@ int cuMemGetInfo_v2(size_t *free, size_t *total)
     return refused_in_context("cuMemGetInfo_v2");
 }
 
+static struct range *free_range(void)
+{
+    int i = 0;
+    while (i < RANGES - 1 && ranges[i].given != NULL)
+        i++;
+    return &ranges[i];
+}
+
+static struct range *range_at(unsigned long long at)
+{
+    int i = 0;
+    while (i < RANGES && (ranges[i].given == NULL || (uintptr_t)ranges[i].given + SHIFT != at))
+        i++;
+    return i < RANGES ? &ranges[i] : NULL;
+}
+
+static void map(struct range *range, int fd, size_t whole)
+{
+    *range = (struct range){ .given = mmap(NULL, whole, PROT_NONE, MAP_SHARED, fd, 0),
+                             .alias = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
+                             .whole = whole,
+                             .fd = fd };
+    live++;
+}
+
+static void unmap(struct range *range)
+{
+    munmap(range->given, range->whole);
+    munmap(range->alias, range->whole);
+    close(range->fd);
+    used -= range->bytes;
+    *range = (struct range){ 0 };
+    live--;
+}
+
 static int give(unsigned long long *out, size_t bytes, int status)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = ((bytes + SHIFT) / page + 1) * page;
     if (status != OK || bytes == 0 || bytes > number("WM_CUDA_FREE", 1 << 30) - used)
         return status != OK ? status : OUT_OF_MEMORY;
-    int fd = memfd_create("stand-in", MFD_CLOEXEC), i = 0;
-    while (i < RANGES - 1 && ranges[i].given != NULL)
-        i++;
+    struct range *range = free_range();
+    int fd = memfd_create("stand-in", MFD_CLOEXEC);
     if (ftruncate(fd, (off_t)whole) != 0)
         return OUT_OF_MEMORY;
-    ranges[i] = (struct range){ mmap(NULL, whole, PROT_NONE, MAP_SHARED, fd, 0),
-                                mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), bytes, whole };
-    close(fd);
+    map(range, fd, whole);
+    range->bytes = bytes;
     used += bytes;
-    live++;
-    *out = (uintptr_t)ranges[i].given + SHIFT;
+    *out = (uintptr_t)range->given + SHIFT;
     return OK;
 }
 
@@ -289,16 +325,11 @@ int cuMemAllocManaged(unsigned long long *out, size_t bytes, unsigned flags)
 
 int cuMemFree_v2(unsigned long long at)
 {
-    for (int i = 0; i < RANGES; i++)
-        if (ranges[i].given != NULL && (uintptr_t)ranges[i].given + SHIFT == at) {
-            munmap(ranges[i].given, ranges[i].whole);
-            munmap(ranges[i].alias, ranges[i].whole);
-            used -= ranges[i].bytes;
-            ranges[i] = (struct range){ 0 };
-            live--;
-            return OK;
-        }
-    return 1;
+    struct range *range = range_at(at);
+    if (range == NULL || range->opened)
+        return 1;
+    unmap(range);
+    return OK;
 }
 
 int cuMemAdvise(unsigned long long at, size_t bytes, int advice, int device)
@@ -328,7 +359,7 @@ int cuMemFreeHost(void *at)
 
 /* ---- Streams: work in order, done when it is asked for ---- */
 
-enum kind { COPY, SET, FILL, CHECK, REDUCE, FOREIGN };
+enum kind { COPY, SET, FILL, CHECK, REDUCE, MOVE, FOREIGN };
 struct work {
     enum kind kind;
     char *to;
@@ -338,6 +369,7 @@ struct work {
     struct wm_cuda_stretch stretch;
     struct wm_cuda_reduction reduction;
     struct wm_cuda_foreign *foreign;
+    struct wm_cuda_move move;
 };
 enum { WORKS = 256 };
 struct CUstream_st {
@@ -421,6 +453,8 @@ static bool run(const struct work *w)
         run_fill(&w->stretch);
     else if (w->kind == CHECK)
         run_check(&w->stretch);
+    else if (w->kind == MOVE)
+        memcpy(alias_of(w->move.to), alias_of(w->move.from), w->move.bytes);
     else
         run_reduce(&w->reduction);
     return true;
@@ -473,12 +507,15 @@ int cuLaunchKernel(struct CUfunc_st *function, unsigned grid_x, unsigned grid_y,
                    unsigned block_y, unsigned block_z, unsigned shared_bytes, struct CUstream_st *stream,
                    void **arguments, void **extra)
 {
-    struct work work = { .kind = function == &functions[0] ? FILL : function == &functions[1] ? CHECK : REDUCE };
+    static const enum kind kinds[] = { FILL, CHECK, REDUCE, MOVE };
+    struct work work = { .kind = kinds[function - functions] };
     if (grid_x == 0 || grid_x > 16 || grid_y != 1 || grid_z != 1 || block_x == 0 || block_x > 1024 || block_y != 1 ||
         block_z != 1 || shared_bytes != 0 || extra != NULL)
         return 1;
     if (work.kind == REDUCE)
         memcpy(&work.reduction, arguments[0], sizeof(work.reduction));
+    else if (work.kind == MOVE)
+        memcpy(&work.move, arguments[0], sizeof(work.move));
     else
         memcpy(&work.stretch, arguments[0], sizeof(work.stretch));
     return queue(stream, work, refused_in_context("cuLaunchKernel"));
@@ -630,4 +667,62 @@ int wm_cuda_work(struct CUstream_st *stream, struct wm_cuda_foreign *work)
 void *wm_cuda_alias(const void *at)
 {
     return alias_of(at);
+}
+
+/* What was recorded in the other stream is done before what follows in this one. */
+int cuStreamWaitEvent(struct CUstream_st *stream, struct CUevent_st *event, unsigned flags)
+{
+    int status = refused_in_context("cuStreamWaitEvent");
+    if (status == OK && event->stream != NULL)
+        run_until(event->stream, event->until);
+    return status != OK ? status : stream != NULL && flags == 0 ? OK : 1;
+}
+
+/* ---- Between processes: a handle names the memory's file, by the process that has it open ---- */
+
+struct handle {
+    int pid, fd;
+};
+
+int cuIpcGetMemHandle(struct wm_cuda_ipc *out, unsigned long long at)
+{
+    int status = refused_in_context("cuIpcGetMemHandle");
+    struct range *range = range_at(at);
+    if (status != OK || range == NULL || range->opened)
+        return status != OK ? status : 1;
+    const struct handle handle = { getpid(), range->fd };
+    memset(out, 0, sizeof(*out));
+    memcpy(out, &handle, sizeof(handle));
+    return OK;
+}
+
+int cuIpcOpenMemHandle_v2(unsigned long long *out, struct wm_cuda_ipc in, unsigned flags)
+{
+    int status = refused_in_context("cuIpcOpenMemHandle_v2");
+    struct handle handle;
+    char path[64];
+    struct stat file;
+    memcpy(&handle, &in, sizeof(handle));
+    if (status != OK || flags != 1)
+        return status != OK ? status : 1;
+    if (handle.pid == getpid()) /* not where it comes from */
+        return INVALID_CONTEXT;
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", handle.pid, handle.fd);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &file) != 0)
+        return 1;
+    struct range *range = free_range();
+    map(range, fd, (size_t)file.st_size);
+    range->opened = true;
+    *out = (uintptr_t)range->given + SHIFT;
+    return OK;
+}
+
+int cuIpcCloseMemHandle(unsigned long long at)
+{
+    struct range *range = range_at(at);
+    if (range == NULL || !range->opened)
+        return 1;
+    unmap(range);
+    return OK;
 }
