@@ -52,6 +52,7 @@ struct wm_algorithm {
 enum wm_shape {
     WM_PAIR,  /* two ranks, or several such pairs at once: --pairs */
     WM_GROUP, /* all ranks */
+    WM_ALONE, /* rank 0 by itself: its copies, over no transport */
 };
 
 enum wm_bytes_rule {
@@ -59,6 +60,9 @@ enum wm_bytes_rule {
     WM_BYTES_PER_RANK, /* rounded down to whole elements for each of n blocks; block_bytes = bytes / n */
     WM_BYTES_NONE,     /* barrier: planned once, with 0 bytes */
 };
+
+/* What memory a buffer must be in. */
+enum wm_whereabouts { WM_ANYWHERE, WM_ON_HOST, WM_ON_DEVICE };
 
 enum wm_clock_of {
     WM_CLOCK_FIRST,   /* rank 0 of the pair or group sees the end of the operation */
@@ -78,6 +82,8 @@ struct wm_benchmark {
     bool can_in_place;
     bool uneven;                           /* the blocks of one buffer differ in length */
     unsigned shared;                       /* bit by area: peers put into it or get from it */
+    enum wm_whereabouts from, to;          /* of IN and OUT */
+    const char *memory;                    /* --mem where none is given; NULL = the host's. Copies of GPUs have one */
     const struct wm_algorithm *algorithms; /* ended by name == NULL; the first is the default */
     /* Messages in the timed call, by which its time is divided: 2 for a ping-pong, the window for bandwidth. NULL: 1.
      */

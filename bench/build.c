@@ -5,7 +5,7 @@
 bool wm_build_part(const struct wm_arm_spec *spec, int rank, struct wm_pair *mine)
 {
     if (spec->round == NULL)
-        return true;
+        return spec->bench->shape != WM_ALONE || rank == 0;
     for (int i = 0; i < spec->round->n; i++) {
         struct wm_pair pair = spec->round->pair[i];
         if (pair.from == rank || pair.to == rank) {
@@ -30,9 +30,12 @@ struct wm_point wm_build_point(const struct wm_plan *plan, const struct wm_arm_s
 {
     struct wm_pair mine = { 0, 0 };
     bool pair = spec->round != NULL && wm_build_part(spec, rank, &mine);
+    const int peers = pair || spec->bench->shape == WM_ALONE ? 1 : plan->ranks - 1;
     struct wm_point at = {
         .rank = pair ? rank != mine.from : rank,
-        .ranks = pair ? 2 : plan->ranks,
+        .ranks = pair                             ? 2
+                 : spec->bench->shape == WM_ALONE ? 1
+                                                  : plan->ranks,
         .root = root,
         .window = cell->window,
         .in_place = spec->in_place,
@@ -47,7 +50,7 @@ struct wm_point wm_build_point(const struct wm_plan *plan, const struct wm_arm_s
     if (pair) /* the builder knows ranks 0 and 1 only: two pairs must not carry the same data */
         at.seed += ((uint32_t)mine.from * 65537u + (uint32_t)mine.to) * 2654435761u;
     if (pass == WM_PASS_VERIFIED)
-        at.window = verified_window(cell, at.window, pair ? 1 : plan->ranks - 1);
+        at.window = verified_window(cell, at.window, peers);
     return at;
 }
 

@@ -233,6 +233,9 @@ int wm_detour(const struct wm_arm_spec *spec, const struct wm_point *at, struct 
 {
     if (spec->path < WM_PATH_STAGED)
         return WM_OK;
+    if (spec->bench->shared != 0 && spec->bench->clock_of != WM_CLOCK_FIRST)
+        return wm_fail(err, WM_EUNSUP, "", 0, "%s reaches into device memory of others, and cannot be staged",
+                       spec->bench->name);
     if (spec->bench->clock_of == WM_CLOCK_FIRST)
         return detour_messages(spec, s, err);
     return detour_collective(spec, at, s, err);

@@ -144,7 +144,9 @@ static const char *placement(const struct wm_plan *plan, const struct wm_arm_spe
 static void place(const struct wm_plan *plan, const struct wm_arm_spec *spec, struct wm_result_cell *out)
 {
     int *ranks = calloc((size_t)plan->ranks, sizeof(*ranks));
-    if (spec->round == NULL || ranks == NULL) {
+    if (spec->bench->shape == WM_ALONE) {
+        out->ranks = out->hosts = 1;
+    } else if (spec->round == NULL || ranks == NULL) {
         out->ranks = plan->ranks;
         out->hosts = plan->hosts;
     } else {
@@ -171,15 +173,24 @@ static void write_id(struct wm_result_cell *c)
             (size_t)snprintf(c->id + used, sizeof(c->id) - used, " %s=%s", c->settings[i].name, c->settings[i].value);
 }
 
+/* What copies where no transport does is named as the transport of such copies. */
+static const char *transport_of(const struct wm_arm_spec *spec, const struct wm_plan_transport *t)
+{
+    if (spec->bench->shape != WM_ALONE)
+        return t->transport->name;
+    return spec->memory->send->simulated || spec->memory->receive->simulated ? "sim" : "cuda";
+}
+
 void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int size, int arm,
                       struct wm_result_cell *out)
 {
     const struct wm_arm_spec *spec = &sweep->arm[arm];
     const struct wm_cell *cell = &sweep->cell[size * sweep->n_arms + arm];
     const struct wm_plan_transport *t = &plan->transport[spec->transport];
+    const bool alone = spec->bench->shape == WM_ALONE;
     wm_result_cell_init(out);
     snprintf(out->bench, sizeof(out->bench), "%s", spec->bench->name);
-    snprintf(out->transport, sizeof(out->transport), "%s", t->transport->name);
+    snprintf(out->transport, sizeof(out->transport), "%s", transport_of(spec, t));
     snprintf(out->path, sizeof(out->path), "%s", wm_path_names[spec->path]);
     name_memory(spec->memory, out->mem, sizeof(out->mem));
     snprintf(out->algo, sizeof(out->algo), "%s", spec->algo->name);
@@ -190,11 +201,13 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
         snprintf(out->dtype, sizeof(out->dtype), "%s", wm_dtype_names[spec->type]);
     if (spec->bench->reduces)
         snprintf(out->op, sizeof(out->op), "%s", wm_redop_names[spec->op]);
-    out->simulated = t->transport->simulated || spec->memory->send->simulated || spec->memory->receive->simulated;
+    out->simulated =
+        (!alone && t->transport->simulated) || spec->memory->send->simulated || spec->memory->receive->simulated;
     out->status = WM_NOT_RUN;
     place(plan, spec, out);
-    set_run_options(out, plan->conf, t->fabric, spec, cell->window);
-    set_own_options(out, &t->group);
+    set_run_options(out, plan->conf, alone ? WM_FABRIC_UNKNOWN : t->fabric, spec, cell->window);
+    if (!alone)
+        set_own_options(out, &t->group);
     set_own_options(out, &spec->memory->group);
     write_id(out);
 }

@@ -26,6 +26,7 @@ struct maker {
     const struct wm_benchmark **bench; /* chosen */
     int n_bench;
     bool by_name;    /* the user named them */
+    bool implied;    /* some of the memory is what rows have of their own: --mem was not given */
     uint64_t *bytes; /* requested sizes, ascending */
     int n_bytes;
     struct wm_err *err;
@@ -138,6 +139,11 @@ static bool takes_pairs(const struct wm_benchmark *b)
 {
     return b->shape == WM_PAIR;
 }
+/* Copies of one rank go over no transport: nothing that is said of transports matters to them. */
+static bool takes_transport(const struct wm_benchmark *b)
+{
+    return b->shape != WM_ALONE;
+}
 static bool takes_sync(const struct wm_benchmark *b)
 {
     return b->clock_of == WM_CLOCK_SLOWEST;
@@ -157,11 +163,17 @@ static int refuse_without_effect(struct maker *m)
         const char *option, *why;
         bool (*takes)(const struct wm_benchmark *b);
     } rows[] = {
-        { "root", "has a root", takes_root },       { "op", "reduces", takes_op },
-        { "window", "has a window", takes_window }, { "pairs", "is between two ranks", takes_pairs },
-        { "sync", "is a collective", takes_sync },  { "in-place", "can run in place", takes_in_place },
-        { "bytes", "has a size", takes_bytes },     { "dtype", "has elements", takes_bytes },
-        { "buffers", "moves data", takes_bytes },   { "mem", "moves data", takes_bytes },
+        { "root", "has a root", takes_root },
+        { "op", "reduces", takes_op },
+        { "window", "has a window", takes_window },
+        { "pairs", "is between two ranks", takes_pairs },
+        { "sync", "is a collective", takes_sync },
+        { "in-place", "can run in place", takes_in_place },
+        { "bytes", "has a size", takes_bytes },
+        { "dtype", "has elements", takes_bytes },
+        { "buffers", "moves data", takes_bytes },
+        { "mem", "moves data", takes_bytes },
+        { "path", "goes over a transport", takes_transport },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         int k = 0;
@@ -201,8 +213,10 @@ static int take_memories(struct maker *m)
     m->plan->memory = calloc((size_t)asked + 1, sizeof(*m->plan->memory));
     if (m->plan->memory == NULL)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d kinds of memory", asked);
-    for (int i = 0; i <= asked; i++)
+    for (int i = 0; i <= asked; i++) {
         m->plan->memory[i] = i < r->n_memories ? r->memory[i] : host;
+        m->implied |= m->plan->memory[i].implied != NULL;
+    }
     m->plan->n_memories = asked + 1;
     return refuse_idle_paths(m);
 }
@@ -482,12 +496,38 @@ static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
     name_own_lists(plan, sweep);
 }
 
-static void name_factors(const struct wm_plan *plan, const int n[FACTORS], struct wm_sweep *sweep)
+/* @param memories  of which the row can be */
+static void name_factors(const struct wm_plan *plan, const int n[FACTORS], int memories, struct wm_sweep *sweep)
 {
-    name_ways(plan, sweep);
+    if (n[F_TRANSPORT] > 1)
+        name_ways(plan, sweep);
     for (int f = F_TRANSPORT + 1; f < FACTORS; f++)
-        if (n[f] > 1 && sweep->n_varies < 8)
+        if ((f == F_MEM ? memories : n[f]) > 1 && sweep->n_varies < 8)
             snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", factor_names[f]);
+}
+
+/* ---- which memory a row can be of ---- */
+
+static bool lies_in(const struct wm_mem *mem, enum wm_whereabouts side)
+{
+    return side == WM_ANYWHERE || (side == WM_ON_DEVICE) == wm_mem_is_device(mem);
+}
+
+static bool fits(const struct maker *m, const struct wm_benchmark *b, const struct wm_plan_memory *memory)
+{
+    if (memory->implied != NULL)
+        return b->memory != NULL && strcmp(b->memory, memory->implied) == 0;
+    if (b->memory != NULL && m->implied)
+        return false;
+    return lies_in(memory->send, b->from) && lies_in(memory->receive, b->to);
+}
+
+static int count_memories(const struct maker *m, const struct wm_benchmark *b)
+{
+    int n = 0;
+    for (int i = 0; i < m->plan->n_memories - 1; i++)
+        n += fits(m, b, &m->plan->memory[i]);
+    return n;
 }
 
 static bool leaves_a_host(const struct wm_plan *plan, const struct wm_arm_spec *arm)
@@ -513,9 +553,9 @@ static int check_reach(struct maker *m, const struct wm_arm_spec *arm)
 static void count_factors(const struct maker *m, const struct wm_benchmark *b, int n_algos, int n[FACTORS])
 {
     const struct wm_run_conf *c = m->conf;
-    n[F_TRANSPORT] = m->request->n_transports;
+    n[F_TRANSPORT] = takes_transport(b) ? m->request->n_transports : 1;
     n[F_MEM] = takes_bytes(b) ? m->plan->n_memories - 1 : 1;
-    n[F_PATH] = takes_bytes(b) && c->paths.n ? c->paths.n : 1;
+    n[F_PATH] = takes_bytes(b) && takes_transport(b) && c->paths.n ? c->paths.n : 1;
     n[F_DTYPE] = takes_bytes(b) && c->dtypes.n ? c->dtypes.n : 1;
     n[F_OP] = takes_op(b) ? c->ops.n : 1;
     n[F_ALGO] = n_algos;
@@ -534,17 +574,23 @@ static void choose_memory(const struct maker *m, const struct wm_benchmark *b, c
     const int memory = takes_bytes(b) ? at[F_MEM] : m->plan->n_memories - 1;
     arm->memory = &m->plan->memory[memory];
     if (wm_plan_device(arm->memory) != NULL)
-        arm->path = (enum wm_path)(WM_PATH_DIRECT + (c->paths.n ? c->paths.value[at[F_PATH]] : 0));
+        arm->path =
+            (enum wm_path)(WM_PATH_DIRECT + (c->paths.n && takes_transport(b) ? c->paths.value[at[F_PATH]] : 0));
     if (arm->path == WM_PATH_PIPELINED) {
         arm->chunk_bytes = c->chunk_bytes > 0 ? c->chunk_bytes : WM_USUAL_CHUNK_BYTES;
         arm->slots = c->slots > 0 ? (int)c->slots : WM_USUAL_SLOTS;
     }
-    arm->layout = 2 * memory + (arm->path >= WM_PATH_STAGED);
+    /* where the transport has no part in a row it is not handed the device's memory either, as on a detour */
+    arm->layout = 2 * memory + (arm->path >= WM_PATH_STAGED || !takes_transport(b));
 }
 
 /* Host memory has one path, whatever the others have; what moves memory of GPUs alone has no detour. */
 static bool is_arm(const struct maker *m, const struct wm_benchmark *b, const int at[FACTORS])
 {
+    if (takes_bytes(b) && !fits(m, b, &m->plan->memory[at[F_MEM]]))
+        return false;
+    if (!takes_transport(b))
+        return true;
     const bool device = takes_bytes(b) && wm_plan_device(&m->plan->memory[at[F_MEM]]) != NULL;
     if (takes_bytes(b) && m->plan->transport[at[F_TRANSPORT]].transport->device_only)
         return device && is_direct(m, at[F_PATH]);
@@ -579,7 +625,7 @@ static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct 
 
 static size_t window_limit(const struct maker *m, const struct wm_arm_spec *arm, size_t bytes)
 {
-    size_t peers = arm->round != NULL ? 1 : (size_t)m->plan->ranks - 1;
+    size_t peers = arm->round != NULL || arm->bench->shape == WM_ALONE ? 1 : (size_t)m->plan->ranks - 1;
     size_t fit = bytes > 0 ? m->conf->max_inflight_bytes / bytes / peers : (size_t)arm->window;
     return fit < 1 ? 1 : fit;
 }
@@ -641,6 +687,14 @@ static int fill_arms(struct maker *m, struct wm_sweep *sweep, const struct wm_al
     return WM_OK;
 }
 
+static int refuse_memory(struct maker *m, const struct wm_benchmark *b)
+{
+    static const char *const words[] = { "any", "host or pinned", "a device's" };
+    return wm_fail(m->err, WM_EUSAGE, "", 0,
+                   "%s copies from %s memory to %s: no word of --mem is of that kind; take --mem %s", b->name,
+                   words[b->from], words[b->to], b->memory != NULL ? b->memory : "host");
+}
+
 static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
 {
     const struct wm_algorithm *algos[MAX_ALGORITHMS];
@@ -651,7 +705,10 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
     count_factors(m, b, n_algos, n);
     for (int f = 0; f < FACTORS; f++)
         arms *= n[f];
-    name_factors(m->plan, n, sweep);
+    const int memories = takes_bytes(b) ? count_memories(m, b) : 1;
+    if (memories == 0)
+        return refuse_memory(m, b);
+    name_factors(m->plan, n, memories, sweep);
     sweep->bench = b;
     sweep->n_sizes = takes_bytes(b) ? m->n_bytes : 1;
     sweep->arm = calloc((size_t)arms, sizeof(*sweep->arm));

@@ -28,6 +28,7 @@ enum { WM_PLAN_TRANSPORTS = 16, WM_PLAN_MEMORIES = 16 };
 /* What every rank sends from and receives into: a word of --mem. */
 struct wm_plan_memory {
     const struct wm_mem *send, *receive;
+    const char *implied;          /* --mem was not given: for rows with this memory of their own alone; else NULL */
     struct wm_option_group group; /* of the device's own options; conf: owned by the caller; rows NULL: it has none */
 };
 

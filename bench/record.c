@@ -169,7 +169,8 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
         cell->verify.wrong_elements = (int64_t)arm->verified.wrong_elements;
     }
     record_noise(arm, extra, cell);
-    record_way(arm->endpoint, &extra->evidence, cell);
+    if (arm->spec->bench->shape != WM_ALONE)
+        record_way(arm->endpoint, &extra->evidence, cell);
     if (arm->status != WM_MEASURED)
         return WM_OK;
     record_time(arm, cell);

@@ -204,8 +204,8 @@ static bool to_be_proven(const struct wm_comparison *c, const struct wm_arm *arm
 static void judge_unseen(const struct wm_arm *arm, struct wm_judgement *out)
 {
     const struct wm_endpoint *e = arm->endpoint;
-    if (e->is->fabric == WM_FABRIC_UNKNOWN || e->said.fabric != WM_FABRIC_UNKNOWN || arm->status != WM_MEASURED ||
-        arm->cell->bytes == 0)
+    if (arm->spec->bench->shape == WM_ALONE || e->is->fabric == WM_FABRIC_UNKNOWN ||
+        e->said.fabric != WM_FABRIC_UNKNOWN || arm->status != WM_MEASURED || arm->cell->bytes == 0)
         return;
     out->verdict = WM_UNPROVEN;
     snprintf(out->reason, sizeof(out->reason), "within a host no counter tells which way %s took",

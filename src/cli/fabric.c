@@ -242,13 +242,36 @@ static int refuse_idle_options(const struct wm_cli_options *o, struct wm_err *er
     return WM_OK;
 }
 
+static const struct wm_benchmark *row_of(const char *name)
+{
+    int k = 0;
+    while (wm_benchmarks[k] != NULL && strcmp(wm_benchmarks[k]->name, name) != 0)
+        k++;
+    return wm_benchmarks[k];
+}
+
+/* Where all that is measured is copies of GPUs the transport of such copies is the usual one. */
+static const char *usual_transport(const struct wm_cli_options *o)
+{
+    for (int i = 0; i < o->n_words; i++)
+        if (row_of(o->words[i]) == NULL || row_of(o->words[i])->memory == NULL)
+            return NULL;
+    for (int i = 0; i < o->conf.mems.n; i++)
+        if (strstr(o->conf.mems.value[i], "simulated") != NULL)
+            return "sim";
+    return o->n_words > 0 ? "cuda" : NULL;
+}
+
 int wm_cli_choose(struct wm_cli_options *o, bool here, struct wm_err *err)
 {
     bool by_fabric = o->conf.fabrics.n > 0 && !given(o, "transport");
     wm_cli_unchoose(o);
     for (int i = 0; by_fabric && i < o->conf.fabrics.n && err->code == WM_OK; i++)
         add_first(o, wm_fabric_of_word(o->conf.fabrics.value[i]), here, err);
-    for (int i = 0; !by_fabric && i < o->conf.transports.n && err->code == WM_OK; i++)
+    const char *usual = by_fabric || given(o, "transport") ? NULL : usual_transport(o);
+    if (usual != NULL)
+        add_named(o, usual, err);
+    for (int i = 0; !by_fabric && usual == NULL && i < o->conf.transports.n && err->code == WM_OK; i++)
         add_named(o, o->conf.transports.value[i], err);
     if (err->code == WM_OK && refuse_idle_options(o, err) == WM_OK)
         wm_cli_check_nics(o, err);

@@ -95,6 +95,29 @@ static struct wm_text_list chosen_words(const struct wm_cli_options *o)
     return o->conf.mems;
 }
 
+/* Rows have memory of their own, where the user names none. */
+static int imply(struct wm_cli_options *o, const char *word, struct wm_err *err)
+{
+    struct wm_plan_memory *m = &o->memory[o->n_memories];
+    for (int k = 0; k < o->n_memories; k++)
+        if (o->memory[k].implied != NULL && strcmp(o->memory[k].implied, word) == 0)
+            return WM_OK;
+    if (o->n_memories == WM_PLAN_MEMORIES || parse(o, word, m, err) != WM_OK)
+        return err->code;
+    m->implied = word;
+    o->n_memories++;
+    return WM_OK;
+}
+
+static int imply_all(struct wm_cli_options *o, struct wm_err *err)
+{
+    for (int i = 0; i < o->n_words && err->code == WM_OK; i++)
+        for (int k = 0; wm_benchmarks[k] != NULL; k++)
+            if (strcmp(wm_benchmarks[k]->name, o->words[i]) == 0 && wm_benchmarks[k]->memory != NULL)
+                imply(o, wm_benchmarks[k]->memory, err);
+    return err->code;
+}
+
 int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err)
 {
     const struct wm_text_list list = chosen_words(o), *words = &list;
@@ -108,6 +131,8 @@ int wm_cli_choose_memory(struct wm_cli_options *o, struct wm_err *err)
             if (o->memory[k].send == m->send && o->memory[k].receive == m->receive)
                 return wm_fail(err, WM_EUSAGE, "", 0, "--mem: %s is named twice", words->value[o->n_memories]);
     }
+    if (!wm_option_given(o->group, o->n_groups, "mem") && imply_all(o, err) != WM_OK)
+        return err->code;
     return refuse_idle(o, err) == WM_OK ? check_gpu(o, err) : (int)err->code;
 }
 

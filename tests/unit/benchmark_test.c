@@ -48,6 +48,12 @@ static int all_rows(const struct wm_benchmark *rows[])
         rows[n++] = wm_fan_rows[k];
     for (int k = 0; k < WM_COUNT(wm_collective_rows); k++)
         rows[n++] = wm_collective_rows[k];
+    for (int k = 0; k < WM_COUNT(wm_alone_rows); k++)
+        rows[n++] = wm_alone_rows[k];
+    for (int k = 0; k < WM_COUNT(wm_reach_rows); k++)
+        rows[n++] = wm_reach_rows[k];
+    for (int k = 0; k < WM_COUNT(wm_reach_all_rows); k++)
+        rows[n++] = wm_reach_all_rows[k];
     return n;
 }
 
@@ -55,7 +61,7 @@ static int all_rows(const struct wm_benchmark *rows[])
 static bool is_word(const char *name)
 {
     for (; *name != '\0'; name++)
-        if (!islower((unsigned char)*name) && *name != '-')
+        if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name) && *name != '-')
             return false;
     return true;
 }
@@ -67,7 +73,8 @@ static void check_row(const struct wm_benchmark *row)
     CHECK(is_word(row->name));
     CHECK(islower((unsigned char)row->summary[0]) && row->summary[end] != '.');
     CHECK(strlen(row->bytes_are) > 0);
-    CHECK_INT(row->min_ranks, 2);
+    CHECK_INT(row->min_ranks, row->shape == WM_ALONE ? 1 : 2);
+    CHECK((row->memory != NULL) == (row->from != WM_ANYWHERE && row->to != WM_ANYWHERE));
     CHECK((row->fill == NULL) == (row->expect == NULL));
     CHECK((row->expect == NULL) == (row->bytes_rule == WM_BYTES_NONE));
     CHECK(!row->windowed || row->operations != NULL);
@@ -85,7 +92,7 @@ static void test_rows(void)
     const struct wm_benchmark *rows[32];
     const int n = all_rows(rows);
 
-    CHECK_INT(n, 20);
+    CHECK_INT(n, 28);
     for (int k = 0; k < n; k++) {
         check_row(rows[k]);
         for (int other = 0; other < k; other++)
@@ -108,6 +115,10 @@ static void test_operations(void)
     CHECK_NEAR(wm_benchmark_bibandwidth.operations(&at), 64, 0);
     CHECK_NEAR(wm_benchmark_bibandwidth.counted_bytes(&at), 200, 0);
     CHECK(wm_benchmark_bandwidth.counted_bytes == NULL);
+    CHECK_NEAR(wm_benchmark_copy_to_device.operations(&at), 64, 0);
+    CHECK_NEAR(wm_benchmark_copy_both.counted_bytes(&at), 200, 0);
+    CHECK_NEAR(wm_benchmark_copy_all_to_one.operations(&at), 256, 0);
+    CHECK(wm_benchmark_copy_local.counted_bytes == NULL);
     CHECK_NEAR(wm_benchmark_get_bandwidth.operations(&at), 64, 0);
     CHECK_NEAR(wm_benchmark_fan_in.operations(&at), 256, 0);
     CHECK_NEAR(wm_benchmark_fan_out.operations(&at), 256, 0);
@@ -127,10 +138,9 @@ static void test_one_sided(void)
         enum wm_area lent;
         int steps;
     } cases[] = {
-        { &wm_benchmark_put_latency, WM_STEP_PUT, WM_OUT, 1 },
-        { &wm_benchmark_get_latency, WM_STEP_GET, WM_IN, 1 },
-        { &wm_benchmark_put_bandwidth, WM_STEP_PUT, WM_OUT, 4 },
-        { &wm_benchmark_get_bandwidth, WM_STEP_GET, WM_IN, 4 },
+        { &wm_benchmark_put_latency, WM_STEP_PUT, WM_OUT, 1 },   { &wm_benchmark_get_latency, WM_STEP_GET, WM_IN, 1 },
+        { &wm_benchmark_put_bandwidth, WM_STEP_PUT, WM_OUT, 4 }, { &wm_benchmark_get_bandwidth, WM_STEP_GET, WM_IN, 4 },
+        { &wm_benchmark_copy_write, WM_STEP_PUT, WM_OUT, 4 },    { &wm_benchmark_copy_read, WM_STEP_GET, WM_IN, 4 },
     };
     for (int k = 0; k < WM_COUNT(cases); k++) {
         struct wm_point at = { .ranks = 2, .window = cases[k].steps, .distinct = true, .bytes = 10 };

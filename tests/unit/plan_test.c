@@ -56,6 +56,45 @@ static void drop(struct made *m)
 
 /* ---- what is planned ---- */
 
+/* A row takes those of the kinds that it can be of, and nothing of it is an arm more. */
+static void test_rows_choose_among_memory(void)
+{
+    static const struct {
+        const char *line;
+        int arms[2], varies[2];
+    } rows[] = {
+        { "copy-h2d copy-d2h --mem host:simulated,simulated:host --bytes 8", { 1, 1 }, { 0, 0 } },
+        { "copy-local latency --mem simulated,host --path direct,staged --bytes 8", { 1, 3 }, { 0, 2 } },
+        { "copy-local copy-write --mem simulated --algo ce,sm --transport mpi,sim --bytes 8", { 2, 4 }, { 1, 2 } },
+    };
+    for (int i = 0; i < (int)(sizeof(rows) / sizeof(*rows)); i++) {
+        struct made m;
+        CHECK_INT(make(&m, 2, 1, rows[i].line), WM_OK);
+        for (int k = 0; k < 2 && m.err.code == WM_OK; k++) {
+            CHECK_INT(m.plan.sweep[k].n_arms, rows[i].arms[k]);
+            CHECK_INT(m.plan.sweep[k].n_varies, rows[i].varies[k]);
+        }
+        drop(&m);
+    }
+}
+
+/* Copies of one rank are rank 0's, whoever else is there. */
+static void test_one_rank_alone(void)
+{
+    struct made m;
+    CHECK_INT(make(&m, 1, 1, "copy-both --mem host:simulated --bytes 1K --window 4 --buffers distinct"), WM_OK);
+    const struct wm_arm_spec *spec = &m.plan.sweep[0].arm[0];
+    struct wm_schedule s;
+    struct wm_point at = wm_build_point(&m.plan, spec, &m.plan.sweep[0].cell[0], 0, 0, WM_PASS_TIMED, 0);
+    CHECK(wm_build_part(spec, 0, NULL) && !wm_build_part(spec, 1, NULL));
+    CHECK_INT(at.ranks, 1);
+    CHECK_INT(wm_build_schedule(spec, &at, 0, &s, &m.err), WM_OK);
+    CHECK_INT(s.n, 8);
+    CHECK_INT((int)s.area_bytes[WM_IN], 8 * 1024);
+    wm_schedule_free(&s);
+    drop(&m);
+}
+
 static void test_counts(void)
 {
     static const struct {
@@ -122,6 +161,11 @@ static void test_refusals(void)
         { "latency --mem simulated:", 2, WM_EUSAGE, "unknown memory ''" },
         { "latency --mem host,host:host", 2, WM_EUSAGE, "--mem: host:host is named twice" },
         { "barrier --mem simulated", 2, WM_EUSAGE, "--mem has no effect" },
+        { "copy-h2d --mem simulated", 1, WM_EUSAGE,
+          "copies from host or pinned memory to a device's: no word of --mem" },
+        { "copy-local --mem host:simulated", 1, WM_EUSAGE, "no word of --mem is of that kind; take --mem device" },
+        { "copy-local --mem simulated --path staged", 1, WM_EUSAGE, "--path has no effect: none of these" },
+        { "copy-write --mem simulated", 1, WM_EUSAGE, "copy-write needs 2 ranks and this run has 1" },
         { "latency --path staged", 2, WM_EUSAGE, "--path has no effect: --mem names no memory of a device" },
         { "latency --mem simulated --chunk 64K", 2, WM_EUSAGE, "--chunk has no effect without --path pipelined" },
         { "latency --mem simulated --path direct,staged --slots 2", 2, WM_EUSAGE, "--slots has no effect" },
@@ -219,6 +263,15 @@ static void test_identities(void)
     check_id(2, 1, "latency --transport sim --sim-delay 5us --bytes 8", 0, 0,
              "bench=latency transport=sim path=host mem=host bytes=8 dtype=int8 algo=ping-pong ranks=2 hosts=1 "
              "placement=same-host sim-delay=5000ns");
+    check_id(3, 2, "copy-h2d --mem host:simulated --transport mpi,sim --sim-delay 5us --bytes 8", 0, 0,
+             "bench=copy-h2d transport=sim path=direct mem=host:simulated bytes=8 dtype=int8 algo=ce ranks=1 hosts=1 "
+             "placement=same-host"); /* copies of one rank go over no transport */
+    check_id(2, 1, "copy-local --mem simulated --algo sm --bytes 8", 0, 0,
+             "bench=copy-local transport=sim path=direct mem=simulated bytes=8 dtype=int8 algo=sm ranks=1 hosts=1 "
+             "placement=same-host");
+    check_id(2, 1, "copy-write --mem simulated --bytes 8", 0, 0,
+             "bench=copy-write transport=sim path=direct mem=simulated bytes=8 dtype=int8 algo=ce ranks=2 hosts=1 "
+             "placement=same-host");
     check_id(2, 2, "broadcast --root rotate --bytes 8", 0, 0,
              "bench=broadcast transport=mpi path=host mem=host bytes=8 dtype=int8 algo=native ranks=2 hosts=2 "
              "placement=cross-host root=rotate");
@@ -535,6 +588,8 @@ int main(void)
     test_time();
     test_chunks_to_try();
     test_candidates();
+    test_rows_choose_among_memory();
+    test_one_rank_alone();
     test_counts();
     test_refusals();
     test_identities();

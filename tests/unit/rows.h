@@ -10,6 +10,12 @@ static const struct wm_benchmark *const wm_pair_rows[] = {
     &wm_benchmark_put_latency, &wm_benchmark_put_bandwidth, &wm_benchmark_get_latency, &wm_benchmark_get_bandwidth,
 };
 static const struct wm_benchmark *const wm_fan_rows[] = { &wm_benchmark_fan_in, &wm_benchmark_fan_out };
+static const struct wm_benchmark *const wm_alone_rows[] = { &wm_benchmark_copy_to_device,
+                                                            &wm_benchmark_copy_from_device, &wm_benchmark_copy_both,
+                                                            &wm_benchmark_copy_local };
+static const struct wm_benchmark *const wm_reach_rows[] = { &wm_benchmark_copy_write, &wm_benchmark_copy_read };
+static const struct wm_benchmark *const wm_reach_all_rows[] = { &wm_benchmark_copy_all_to_one,
+                                                                &wm_benchmark_copy_one_to_all };
 static const struct wm_benchmark *const wm_collective_rows[] = {
     &wm_benchmark_allreduce, &wm_benchmark_alltoall,       &wm_benchmark_alltoallv, &wm_benchmark_broadcast,
     &wm_benchmark_allgather, &wm_benchmark_reduce_scatter, &wm_benchmark_reduce,    &wm_benchmark_gather,

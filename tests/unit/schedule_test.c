@@ -389,15 +389,27 @@ static int same_messages(const struct world *w, int rank, size_t *compared)
 {
     const size_t lane = w->rank[rank].at.bytes * (w->rank[rank].at.distinct ? (size_t)w->rank[rank].at.window : 1);
     const bool both = w->row == &wm_benchmark_latency || w->row == &wm_benchmark_bibandwidth;
-    const bool get = w->row == &wm_benchmark_get_latency || w->row == &wm_benchmark_get_bandwidth;
+    const bool get = w->row == &wm_benchmark_get_latency || w->row == &wm_benchmark_get_bandwidth ||
+                     w->row == &wm_benchmark_copy_read;
     int ok = 1;
 
-    for (int k = 1; k < w->ranks && w->row == &wm_benchmark_fan_in && rank == 0; k++)
+    const bool in = w->row == &wm_benchmark_fan_in || w->row == &wm_benchmark_copy_all_to_one;
+    const bool out = w->row == &wm_benchmark_fan_out || w->row == &wm_benchmark_copy_one_to_all;
+    const bool alone = w->row->shape == WM_ALONE, back = w->row == &wm_benchmark_copy_both;
+    for (int k = 1; k < w->ranks && in && rank == 0; k++)
         ok &= same(w, 0, (size_t)(k - 1) * lane, input_of(w, k), lane, compared);
-    if (w->row == &wm_benchmark_fan_out && rank > 0)
+    if (out && rank > 0)
         ok = same(w, rank, 0, input_of(w, 0) + (size_t)(rank - 1) * lane, lane, compared);
     if (w->row->shape == WM_PAIR && (both || rank == (get ? 0 : 1)))
         ok = same(w, rank, 0, input_of(w, 1 - rank), lane, compared);
+    if (alone)
+        ok = same(w, rank, 0, input_of(w, rank), lane, compared);
+    if (back) { /* the other lane comes back to IN */
+        const struct rank *r = &w->rank[rank];
+        ok &= memcmp(r->area[WM_IN] + lane, r->before[WM_OUT] + lane, lane) == 0 ||
+              complain(w, "what came back is not what stood there", rank, 0);
+        *compared += lane;
+    }
     return ok;
 }
 
@@ -499,7 +511,8 @@ static int hazards(const struct wm_schedule *s, bool shared_places)
         for (size_t a = 0; a < b; a++) {
             bool arrive = s->step[a].kind == s->step[b].kind &&
                           (s->step[a].kind == WM_STEP_RECV || s->step[a].kind == WM_STEP_GET ||
-                           (s->step[a].kind == WM_STEP_COPY && s->step[a].to.area == WM_OUT));
+                           (s->step[a].kind == WM_STEP_COPY && s->step[a].to.area <= WM_OUT &&
+                            s->step[a].to.area == s->step[b].to.area));
             found += !before[b * n + a] && !(shared_places && arrive) && conflict(&s->step[a], &s->step[b]);
         }
     free(before);
@@ -634,7 +647,8 @@ static int try_windows(const struct wm_benchmark *row, int ranks, size_t bytes)
     for (int window = 1; window <= (row->windowed ? 9 : 1); window += 4)
         for (int distinct = 0; distinct < 2; distinct++) {
             struct wm_point at = { .ranks = ranks, .window = window, .distinct = distinct, .bytes = bytes, .seed = 5 };
-            ok &= try_point(row, &row->algorithms[0], at);
+            for (const struct wm_algorithm *algo = row->algorithms; algo->name != NULL; algo++)
+                ok &= try_point(row, algo, at);
         }
     return ok;
 }
@@ -649,6 +663,13 @@ static void test_messages(void)
         for (int b = 0; b < WM_COUNT(wm_fan_rows); b++)
             for (int ranks = 2; ranks < 6; ranks++)
                 CHECK(try_windows(wm_fan_rows[b], ranks, bytes[k]));
+        for (int b = 0; b < WM_COUNT(wm_alone_rows); b++)
+            CHECK(try_windows(wm_alone_rows[b], 1, bytes[k]));
+        for (int b = 0; b < WM_COUNT(wm_reach_rows); b++)
+            CHECK(try_windows(wm_reach_rows[b], 2, bytes[k]));
+        for (int b = 0; b < WM_COUNT(wm_reach_all_rows); b++)
+            for (int ranks = 2; ranks < 6; ranks++)
+                CHECK(try_windows(wm_reach_all_rows[b], ranks, bytes[k]));
     }
 }
 
@@ -656,9 +677,9 @@ static void test_messages(void)
 static void test_detours_of_messages(void)
 {
     const size_t bytes[] = { 0, 1, 7, 8, 9, 8 * 5 + 1, 64 };
-    const struct wm_plan_memory sides[] = { { &wm_mem_simulated, &wm_mem_host, { 0 } },
-                                            { &wm_mem_host, &wm_mem_simulated, { 0 } },
-                                            { &wm_mem_simulated, &wm_mem_simulated, { 0 } } };
+    const struct wm_plan_memory sides[] = { { &wm_mem_simulated, &wm_mem_host, NULL, { 0 } },
+                                            { &wm_mem_host, &wm_mem_simulated, NULL, { 0 } },
+                                            { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } } };
 
     for (int k = 0; k < WM_COUNT(bytes) * WM_COUNT(sides); k++)
         for (int slots = 0; slots < 7; slots++) {
@@ -699,15 +720,15 @@ static void test_detours_of_collectives(void)
         size_t chunk_bytes;
         int slots, ranks;
     } rows[] = {
-        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 2 },
-        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
-        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 5 },
-        { { &wm_mem_simulated, &wm_mem_host, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
-        { { &wm_mem_host, &wm_mem_simulated, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
-        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 24, 1, 2 },
-        { { &wm_mem_simulated, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 24, 3, 3 },
-        { { &wm_mem_simulated, &wm_mem_host, { 0 } }, WM_PATH_PIPELINED, 40, 2, 3 },
-        { { &wm_mem_host, &wm_mem_simulated, { 0 } }, WM_PATH_PIPELINED, 40, 100, 3 },
+        { { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_STAGED, 0, 0, 2 },
+        { { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_STAGED, 0, 0, 5 },
+        { { &wm_mem_simulated, &wm_mem_host, NULL, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_host, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_STAGED, 0, 0, 3 },
+        { { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_PIPELINED, 24, 1, 2 },
+        { { &wm_mem_simulated, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_PIPELINED, 24, 3, 3 },
+        { { &wm_mem_simulated, &wm_mem_host, NULL, { 0 } }, WM_PATH_PIPELINED, 40, 2, 3 },
+        { { &wm_mem_host, &wm_mem_simulated, NULL, { 0 } }, WM_PATH_PIPELINED, 40, 100, 3 },
     };
 
     for (int i = 0; i < WM_COUNT(rows); i++) {

@@ -1,0 +1,135 @@
+"""Copies to, from and between GPUs: on the simulated device, and on a stand-in for the driver, which shares memory between
+processes as CUDA IPC does. Neither is a GPU: what is measured is nothing but that it works."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+ALONE = ["copy-h2d", "copy-d2h", "copy-both", "copy-local"]
+PAIRS = ["copy-write", "copy-read"]
+GROUPS = ["copy-all-to-one", "copy-one-to-all"]
+QUICK = ["--cell-time", "1ms", "--min-samples", "12", "--format", "none", "--output", "r.json", "--force"]
+STAND_IN = "tests/preload/cuda.so"
+
+
+@pytest.fixture
+def run(wiremark, mpirun, tmp_path):
+    """run(ranks, *words, **settings) on the stand-in's driver."""
+    library = pathlib.Path(wiremark).parent / STAND_IN
+    if re.search(r"^  cuda .*not built in", subprocess.run([wiremark, "list"], capture_output=True, text=True,
+                                                           check=True).stdout, re.M):
+        pytest.skip("this wiremark was built without CUDA")
+    if not library.exists():
+        pytest.skip(f"{library} is not built")
+    (tmp_path / "libcuda.so.1").symlink_to(library)
+    return lambda ranks, *words, **settings: mpirun(ranks, wiremark, "run", *words, *QUICK,
+                                                    env={"LD_LIBRARY_PATH": str(tmp_path), **settings})
+
+
+def verified(cells):
+    for cell in cells:
+        assert cell["status"] == "measured", (cell["id"], cell.get("reason"))
+        assert cell["verify"]["wrong_elements"] == 0 and cell["verify"]["checked_bytes"] > 0, cell["id"]
+    return cells
+
+
+def test_copies_of_one_rank_on_the_simulated_device(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(1, wiremark, "run", *ALONE, "--mem", "host:simulated,simulated:host,simulated", "--bytes", "1,5000", *QUICK)
+    assert end.rc == 0, end.output
+    cells = verified(load_result(tmp_path / "r.json")["cells"])
+    assert [(c["bench"], c["transport"], c["mem"], c["path"]) for c in cells[::2]] == [
+        ("copy-h2d", "sim", "host:simulated", "direct"), ("copy-d2h", "sim", "simulated:host", "direct"),
+        ("copy-both", "sim", "host:simulated", "direct"), ("copy-local", "sim", "simulated", "direct")]
+    assert all(c["simulated"] and c["ranks"] == 1 and c["bandwidth"]["alg_bytes_per_s"] > 0 for c in cells)
+
+
+def test_they_run_without_a_launcher_too(wiremark, tmp_path, load_result):
+    end = subprocess.run([wiremark, "run", "copy-h2d", "--mem", "host:simulated", "--bytes", "8", *QUICK], cwd=tmp_path,
+                         capture_output=True, text=True, timeout=60)
+    assert end.returncode == 0, end.stderr
+    verified(load_result(tmp_path / "r.json")["cells"])
+
+
+def test_both_ways_count(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(1, wiremark, "run", "copy-h2d", "copy-both", "--mem", "host:simulated", "--bytes", "64K", *QUICK)
+    assert end.rc == 0, end.output
+    for cell in load_result(tmp_path / "r.json")["cells"]:
+        counted = (2 if cell["bench"] == "copy-both" else 1) * cell["bytes"]
+        assert cell["bandwidth"]["alg_bytes_per_s"] == pytest.approx(counted / cell["time_ns"]["median"] * 1e9)
+
+
+@pytest.mark.slow
+def test_copies_between_ranks_on_the_simulated_device(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(3, wiremark, "run", *PAIRS, *GROUPS, "--mem", "simulated", "--bytes", "1,5000", *QUICK)
+    assert end.rc == 0, end.output
+    cells = verified(load_result(tmp_path / "r.json")["cells"])
+    assert {(c["bench"], c["ranks"]) for c in cells} == {*((b, 2) for b in PAIRS), *((b, 3) for b in GROUPS)}
+    assert all(c["simulated"] and c["transport"] == "sim" for c in cells)
+
+
+def test_kernels_copy_for_one_transport_alone(wiremark, mpirun, load_result, tmp_path):
+    end = mpirun(2, wiremark, "run", "copy-write", "copy-local", "--algo", "sm", "--mem", "simulated", "--bytes", "8", *QUICK)
+    reasons = [c["reason"] for c in load_result(tmp_path / "r.json")["cells"]]
+    assert end.rc == 3 and "transport sim has no kernel that copies: --algo sm is for transport cuda" in reasons[0], end.output
+    assert "nothing here can copy from simulated to simulated memory by a kernel" in reasons[1], reasons
+
+
+@pytest.mark.slow
+def test_all_copies_by_engine_and_kernel_through_the_driver(run, load_result, tmp_path):
+    end = run(3, *ALONE, *PAIRS, *GROUPS, "--algo", "all", "--bytes", "1,70000", WM_CUDA_DELAY="3", WM_CUDA_DEVICES="3")
+    assert end.rc == 0, end.output
+    cells = verified(load_result(tmp_path / "r.json")["cells"])
+    assert {(c["bench"], c["algo"], c["mem"], c["transport"]) for c in cells} == {
+        ("copy-h2d", "ce", "pinned:device", "cuda"), ("copy-d2h", "ce", "device:pinned", "cuda"),
+        ("copy-both", "ce", "pinned:device", "cuda"),
+        *((bench, algo, "device", "cuda") for bench in ["copy-local", *PAIRS, *GROUPS] for algo in ("ce", "sm"))}
+
+
+def test_pageable_memory_stands_beside_pinned(run, load_result, tmp_path):
+    end = run(1, "copy-h2d", "--mem", "pinned:device,host:device", "--bytes", "64K")
+    assert end.rc == 0, end.output
+    result = load_result(tmp_path / "r.json")
+    assert [c["mem"] for c in verified(result["cells"])] == ["pinned:device", "host:device"]
+    assert result["comparisons"][0]["varies"] == ["mem"]
+
+
+def test_puts_and_gets_of_gpus_by_the_other_rows(run, load_result, tmp_path):
+    end = run(2, "put-latency", "get-bandwidth", "latency", "--transport", "cuda", "--mem", "device", "--bytes", "4097")
+    cells = {c["bench"]: c for c in load_result(tmp_path / "r.json")["cells"]}
+    assert end.rc == 3 and "transport cuda has no send" in cells.pop("latency")["reason"], end.output
+    verified(cells.values())
+
+
+@pytest.mark.parametrize("failure, words, rc, status, reason", [
+    ("cuIpcOpenMemHandle_v2=217", ["--mem", "device"], 3, "skipped",
+     "cannot reach the memory of rank 1 on GPU 0000:a1:00.0; no way leads from one GPU's memory"),
+    ("cuIpcGetMemHandle=801", ["--mem", "device"], 3, "skipped", "CUDA IPC does not work on parts of a GPU (MIG)"),
+    ("", ["--mem", "managed"], 3, "skipped", "CUDA IPC shares device memory between processes, and no managed memory"),
+    ("cuStreamCreate=719@5", ["--mem", "device"], 3, "not_run", "cannot be made ready for copies"),
+    ("cuEventQuery=719@20", ["--mem", "device"], 1, "failed", "a copy between GPUs failed on GPU 0; the GPU may be lost"),
+    ("cuMemAlloc_v2=2@2", ["--mem", "device"], 1, "failed", "no device memory of 64 B on GPU"),
+])
+def test_what_fails_is_said_and_never_measured(run, load_result, tmp_path, failure, words, rc, status, reason):
+    end = run(2, "copy-write", *words, "--bytes", "8", "--timeout", "5s", WM_CUDA_FAIL=failure, WM_CUDA_DEVICES="2")
+    cell = load_result(tmp_path / "r.json")["cells"][0]
+    assert end.rc == rc, end.output
+    assert cell["status"] == status and reason in cell["reason"] and "time_ns" not in cell, cell
+
+
+@pytest.mark.parametrize("settings, reason", [
+    ({"WM_CUDA_DEVICES": "0"}, "no GPU can be seen"),
+    ({"WM_CUDA_FAIL": "cuInit=802"}, "the NVLink switches are not set up"),
+])
+def test_no_device_is_one_error(run, tmp_path, settings, reason):
+    end = run(2, "copy-write", "--bytes", "8", **settings)
+    lines = [line for line in end.stderr.splitlines() if line.startswith("wiremark:")]
+    assert end.rc == 3 and len(lines) == 1 and reason in lines[0], end.output
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_two_ranks_on_one_gpu_say_so(run, load_result, tmp_path):
+    end = run(2, "copy-write", "--bytes", "8")
+    assert end.rc == 0, end.output
+    cell = load_result(tmp_path / "r.json")["cells"][0]
+    assert cell["provider"] == "CUDA IPC" and "fabric" not in cell, cell
