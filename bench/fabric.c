@@ -78,10 +78,6 @@ int wm_fabric_check(const char *transport, enum wm_fabric fabric, struct wm_err 
     const char *name = wm_fabric_names[fabric];
     char can[80] = "";
     bool possible = holds(row->alone, transport) || holds(row->others, transport);
-    if (row->joins_gpus && possible)
-        return wm_fail(err, WM_EABSENT, "", 0,
-                       "--fabric %s joins the memories of GPUs, and this wiremark has no transport from GPU to GPU",
-                       name);
     if (possible)
         return WM_OK;
     if (row->joins_gpus)

@@ -24,7 +24,7 @@ const struct wm_fabric_row *wm_fabric_row(enum wm_fabric fabric);
 
 /**
  * May a transport be asked for this fabric?
- * @return WM_OK; WM_EUSAGE: it cannot by definition, with those that can; WM_EABSENT: only with memory of GPUs
+ * @return WM_OK; WM_EUSAGE: it cannot by definition, with those that can
  */
 int wm_fabric_check(const char *transport, enum wm_fabric fabric, struct wm_err *err);
 

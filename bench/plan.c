@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench/build.h"
+#include "bench/fabric.h"
 #include "src/core/text.h"
 #include "src/core/units.h"
 
@@ -402,6 +403,44 @@ static int refuse_ints_twice(struct maker *m, const char *option, const struct w
     return WM_OK;
 }
 
+/* ---- pairs of ranks whose GPUs a fabric joins ---- */
+
+static bool joined(const struct maker *m, enum wm_fabric fabric, int a, int b)
+{
+    return m->request->gpu_ways[a * m->plan->ranks + b] == (unsigned char)fabric;
+}
+
+/* The first fabric asked for that joins GPUs, where it is known which; else UNKNOWN. */
+static enum wm_fabric joining(const struct maker *m)
+{
+    for (int t = 0; t < m->request->n_transports && m->request->gpu_ways != NULL; t++) {
+        const struct wm_fabric_row *row = wm_fabric_row(m->request->transport[t].fabric);
+        if (row != NULL && row->joins_gpus)
+            return row->fabric;
+    }
+    return WM_FABRIC_UNKNOWN;
+}
+
+/* Where the user leaves the pair open: one that the fabric joins. */
+static int choose_joined(struct maker *m, const char **text, char named[32])
+{
+    const enum wm_fabric fabric = joining(m);
+    if (fabric == WM_FABRIC_UNKNOWN || (*text != NULL && strcmp(*text, "same-host") != 0))
+        return WM_OK;
+    for (int a = 0; a < m->plan->ranks; a++)
+        for (int b = a + 1; b < m->plan->ranks; b++)
+            if (joined(m, fabric, a, b)) {
+                snprintf(named, 32, "%d-%d", a, b);
+                *text = named;
+                return WM_OK;
+            }
+    return wm_fail(
+        m->err, WM_EABSENT, "", 0,
+        "--fabric %s: looked for two ranks on GPUs that it joins, and found none among %d ranks; wiremark topo "
+        "shows the links, --gpu chooses",
+        wm_fabric_names[fabric], m->plan->ranks);
+}
+
 static int make_pairings(struct maker *m)
 {
     struct wm_plan *plan = m->plan;
@@ -411,7 +450,9 @@ static int make_pairings(struct maker *m)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "pairs");
     for (int i = 0; i < n; i++) {
         const char *text = m->conf->pairs.n > 0 ? m->conf->pairs.value[i] : NULL;
-        if (wm_pairing_make(text, plan->host_of, plan->ranks, &plan->pairing[i], m->err) != WM_OK)
+        char named[32];
+        if (choose_joined(m, &text, named) != WM_OK ||
+            wm_pairing_make(text, plan->host_of, plan->ranks, &plan->pairing[i], m->err) != WM_OK)
             return m->err->code;
         plan->n_pairings++;
         if (n > 1 && plan->pairing[i].rounds > 1)
@@ -540,8 +581,30 @@ static bool leaves_a_host(const struct wm_plan *plan, const struct wm_arm_spec *
     return false;
 }
 
+static int check_gpus(struct maker *m, const struct wm_arm_spec *arm, const struct wm_fabric_row *row)
+{
+    const char *name = wm_fabric_names[row->fabric];
+    if (wm_plan_device(arm->memory) == NULL)
+        return wm_fail(m->err, WM_EUSAGE, "", 0,
+                       "--fabric %s joins the memories of GPUs, and %s would move host memory: take --mem device", name,
+                       arm->bench->name);
+    for (int i = 0; arm->round != NULL && m->request->gpu_ways != NULL && i < arm->round->n; i++) {
+        const struct wm_pair pair = arm->round->pair[i];
+        if (!joined(m, row->fabric, pair.from, pair.to))
+            return wm_fail(
+                m->err, WM_EABSENT, "", 0,
+                "--fabric %s does not join the GPUs of ranks %d and %d, as NVML says; wiremark topo shows the "
+                "links",
+                name, pair.from, pair.to);
+    }
+    return WM_OK;
+}
+
 static int check_reach(struct maker *m, const struct wm_arm_spec *arm)
 {
+    const struct wm_fabric_row *row = wm_fabric_row(m->plan->transport[arm->transport].fabric);
+    if (row != NULL && row->joins_gpus && takes_transport(arm->bench))
+        return check_gpus(m, arm, row);
     if (m->plan->transport[arm->transport].fabric != WM_FABRIC_SHM || !leaves_a_host(m->plan, arm))
         return WM_OK;
     return wm_fail(m->err, WM_EUSAGE, "", 0, "--fabric shm ends at the host, and %s goes between hosts: %s",

@@ -119,6 +119,7 @@ struct wm_plan_request {
     const struct wm_plan_memory *memory; /* as in conf->mems, in order; none: the host's */
     int n_memories;
     const int *host_of;
+    const unsigned char *gpu_ways; /* [a * ranks + b]: enum wm_fabric that joins their GPUs; NULL = nothing is known */
     int ranks, hosts;
     size_t cache_bytes;
 };

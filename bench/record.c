@@ -149,14 +149,18 @@ static void record_evidence(const struct wm_evidence *evidence, struct wm_result
 }
 
 /* What the counters say carried the bytes, else what the transport is by its own making. */
-static void record_way(const struct wm_endpoint *e, const struct wm_evidence *evidence, struct wm_result_cell *cell)
+static void record_way(const struct wm_arm *arm, const struct wm_evidence *evidence, struct wm_result_cell *cell)
 {
+    const struct wm_endpoint *e = arm->endpoint;
+    const struct wm_claim *said = e->claim != NULL && arm->spec->round != NULL
+                                      ? &e->claim[arm->spec->round->pair[0].from] /* this rank may have no part */
+                                      : &e->said;
     enum wm_fabric fabric = evidence->judgement.fabric;
     if (fabric == WM_FABRIC_UNKNOWN)
-        fabric = e->said.fabric;
+        fabric = said->fabric;
     if (fabric != WM_FABRIC_UNKNOWN)
         snprintf(cell->fabric, sizeof(cell->fabric), "%s", wm_fabric_names[fabric]);
-    snprintf(cell->provider, sizeof(cell->provider), "%s", e->said.provider);
+    snprintf(cell->provider, sizeof(cell->provider), "%s", said->provider);
 }
 
 int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct wm_record_extra *extra,
@@ -170,7 +174,7 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
     }
     record_noise(arm, extra, cell);
     if (arm->spec->bench->shape != WM_ALONE)
-        record_way(arm->endpoint, &extra->evidence, cell);
+        record_way(arm, &extra->evidence, cell);
     if (arm->status != WM_MEASURED)
         return WM_OK;
     record_time(arm, cell);

@@ -8,8 +8,10 @@
 #include "bench/fabric.h"
 #include "src/cli/variants.h"
 #include "src/core/text.h"
+#include "src/mem/cuda.h"
 #include "src/topo/discover.h"
 #include "src/topo/fabric.h"
+#include "src/topo/gpu_link.h"
 
 static bool given(const struct wm_cli_options *o, const char *name)
 {
@@ -197,8 +199,6 @@ static int add_first(struct wm_cli_options *o, enum wm_fabric fabric, bool here,
 {
     const struct wm_fabric_row *row = wm_fabric_row(fabric);
     char why[320] = "";
-    if (row->joins_gpus)
-        return wm_fabric_check(row->alone[0], fabric, err);
     for (int i = 0; i < WM_FABRIC_TRANSPORTS && row->alone[i] != NULL; i++) {
         struct wm_err probe = { .rank = -1 };
         size_t used = strlen(why);
@@ -280,13 +280,24 @@ int wm_cli_choose(struct wm_cli_options *o, bool here, struct wm_err *err)
 
 /* ---- this machine ---- */
 
-static int read_devices(struct wm_topo *topo, struct wm_err *err)
+static bool joins_gpus(const struct wm_cli_options *o)
+{
+    bool joins = false;
+    for (int i = 0; i < o->conf.fabrics.n; i++)
+        joins |= wm_fabric_row(wm_fabric_of_word(o->conf.fabrics.value[i]))->joins_gpus;
+    return joins;
+}
+
+/* @param gpus  also those, by NVML, which takes its time */
+static int read_devices(bool gpus, struct wm_topo *topo, struct wm_err *err)
 {
     struct wm_tree tree;
     if (wm_tree_open("/", &tree, err) != WM_OK)
         return err->code;
     if (wm_topo_read_rdma(&tree, topo, err) == WM_OK)
         wm_topo_read_netifs(&tree, topo, err);
+    if (err->code == WM_OK && gpus)
+        wm_topo_read_nvml(&tree, topo, err);
     wm_tree_close(&tree);
     return err->code;
 }
@@ -306,7 +317,7 @@ static int look_for(const struct wm_topo *topo, enum wm_fabric fabric, struct wm
 static int look_for_fabrics(const struct wm_cli_options *o, struct wm_err *err)
 {
     struct wm_topo topo = { 0 };
-    if (read_devices(&topo, err) == WM_OK)
+    if (read_devices(joins_gpus(o), &topo, err) == WM_OK)
         for (int i = 0; i < o->conf.fabrics.n && err->code == WM_OK; i++)
             look_for(&topo, wm_fabric_of_word(o->conf.fabrics.value[i]), err);
     wm_topo_free(&topo);
@@ -354,6 +365,63 @@ static void drop_equals(struct wm_cli_options *o, const struct wm_launch *launch
                     o->transport[equal].provider, o->transport[i].provider);
         drop(o, i);
     }
+}
+
+/* ---- GPUs of other ranks ---- */
+
+struct gpu {
+    char uuid[48]; /* "" = none is chosen */
+};
+
+static void tell_gpu(const struct wm_cli_options *o, struct gpu *out)
+{
+    struct wm_err ignored = { .rank = -1 };
+    struct wm_cuda_gpu gpu;
+    bool any = false;
+    for (int i = 0; i < o->n_memories; i++)
+        any |= o->memory[i].send->choose != NULL || o->memory[i].receive->choose != NULL;
+    if (any && wm_cuda_describe(wm_cuda_selected(), &gpu, &ignored) == WM_OK)
+        memcpy(out->uuid, gpu.uuid, sizeof(out->uuid));
+}
+
+/* From this rank's to each one's of its host. */
+static void find_ways(const struct wm_world *world, const struct gpu *gpu, unsigned char *ways)
+{
+    struct wm_gpu_links links;
+    wm_gpu_links_open(&links);
+    for (int r = 0; r < world->size; r++)
+        if (world->places[r].host_index == world->places[world->rank].host_index)
+            ways[r] = (unsigned char)wm_gpu_links_fabric(&links, gpu[world->rank].uuid, gpu[r].uuid);
+    wm_gpu_links_close(&links);
+}
+
+int wm_cli_gpu_ways(const struct wm_cli_options *o, const struct wm_world *world, unsigned char **out,
+                    struct wm_err *err)
+{
+    const size_t ranks = (size_t)world->size;
+    struct gpu mine = { .uuid = "" }, *gpu;
+    unsigned char *row, *all;
+    *out = NULL;
+    if (!joins_gpus(o))
+        return WM_OK;
+    gpu = calloc(ranks, sizeof(*gpu));
+    row = calloc(ranks, 1);
+    all = calloc(ranks, ranks);
+    if (gpu == NULL || row == NULL || all == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "the GPUs of %zu ranks", ranks);
+    tell_gpu(o, &mine);
+    if (wm_world_agree(world, WM_SPIN, err) == WM_OK &&
+        wm_world_allgather(world, &mine, sizeof(mine), gpu, err) == WM_OK) {
+        find_ways(world, gpu, row);
+        wm_world_allgather(world, row, ranks, all, err);
+    }
+    free(gpu);
+    free(row);
+    if (err->code == WM_OK)
+        *out = all;
+    else
+        free(all);
+    return err->code;
 }
 
 int wm_cli_here(struct wm_cli_options *o, const struct wm_launch *launch, struct wm_err *err)

@@ -28,6 +28,13 @@ int wm_cli_here(struct wm_cli_options *o, const struct wm_launch *launch, struct
  * elsewhere. */
 int wm_cli_same_choice(const struct wm_cli_options *o, const struct wm_world *world, struct wm_err *err);
 
+/**
+ * Collective: how the GPUs of the ranks are joined, where --fabric asks for that: enum wm_fabric at [a * ranks + b],
+ * UNKNOWN between hosts and where nothing is known. @param out  to be freed; NULL: nobody asks
+ */
+int wm_cli_gpu_ways(const struct wm_cli_options *o, const struct wm_world *world, unsigned char **out,
+                    struct wm_err *err);
+
 /** Is a transport usable here for a fabric? WM_OK, or WM_EABSENT with the reason. */
 int wm_cli_probe(const struct wm_cli_options *o, const char *transport, enum wm_fabric fabric, struct wm_err *err);
 

@@ -26,6 +26,7 @@ struct session {
     struct wm_clock clock;
     struct wm_plan plan;
     int *host_of;
+    unsigned char *gpu_ways;   /* of the plan; NULL: nobody asks */
     struct wm_bind_seat bound; /* by --bind auto */
     struct wm_survey survey;
     /* rank 0's */
@@ -262,6 +263,8 @@ static int make_plan(struct session *s, struct wm_err *err)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "hosts of %d ranks", s->world->size);
     for (int r = 0; r < s->world->size; r++)
         s->host_of[r] = s->world->places[r].host_index;
+    if (wm_cli_gpu_ways(&s->options, s->world, &s->gpu_ways, err) != WM_OK)
+        return err->code;
     struct wm_plan_request request = {
         .conf = &s->options.conf,
         .groups = s->options.group,
@@ -274,6 +277,7 @@ static int make_plan(struct session *s, struct wm_err *err)
         .memory = s->options.memory,
         .n_memories = s->options.n_memories,
         .host_of = s->host_of,
+        .gpu_ways = s->gpu_ways,
         .ranks = s->world->size,
         .hosts = s->world->hosts,
         .cache_bytes = wm_node_cache_bytes(),
@@ -496,6 +500,7 @@ static void close_session(struct session *s)
     wm_output_free(&s->output);
     wm_cli_options_free(&s->options);
     free(s->host_of);
+    free(s->gpu_ways);
     free(s->hosts);
 }
 

@@ -26,7 +26,7 @@ void wm_fabric_print_rules(FILE *to);
 /** Names of the devices that are up and of this fabric, "mlx5_0:1, mlx5_1:1"; returns how many there are. */
 int wm_fabric_devices(const struct wm_topo *topo, enum wm_fabric fabric, char *text, size_t bytes);
 
-/** All ports and interfaces with their fabrics, "mlx5_0:1 (ib, DOWN), eth0 (tcp)"; returns how many there are. */
+/** All GPUs, ports and interfaces with their fabrics, "mlx5_0:1 (ib, DOWN), eth0 (tcp)"; returns how many there are. */
 int wm_fabric_inventory(const struct wm_topo *topo, char *text, size_t bytes);
 
 /* What --nic names: a port of an RDMA device, or an interface, also one of an RDMA device and the loopback. */

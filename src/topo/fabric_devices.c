@@ -91,6 +91,11 @@ int wm_fabric_inventory(const struct wm_topo *topo, char *text, size_t bytes)
                  netif_is_up(netif) ? "" : ", down");
         add(&l, name);
     }
+    for (int i = 0; i < topo->n_gpus; i++) {
+        snprintf(name, sizeof(name), "GPU %d (%s)", topo->gpu[i].index,
+                 wm_topo_nvlinks_of(topo, i) > 0 ? "nvlink, pcie" : "pcie");
+        add(&l, name);
+    }
     return l.n;
 }
 

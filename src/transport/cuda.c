@@ -313,42 +313,70 @@ static void cuda_claim(struct wm_ep *ep, struct wm_claim *out)
     *out = (struct wm_claim){ .fabric = e->fabric };
     snprintf(out->device, sizeof(out->device), "%s", e->who[ep->world->rank].uuid);
     snprintf(out->provider, sizeof(out->provider), "CUDA IPC");
-    snprintf(out->how, sizeof(out->how), "CUDA IPC%s%s", e->links[0] != '\0' ? ", " : "", e->links);
+    snprintf(out->how, sizeof(out->how), "copies from process to process%s", e->links);
 }
 
 /* ---- Opening and closing ---- */
 
-/* What joins this GPU to those of its peers: the fabric where it is one and the same. */
-static void see_links(struct cuda_ep *e)
+/* What joins this GPU to those of its peers. */
+struct joints {
+    int same, others; /* peers on this GPU, and on others */
+    enum wm_fabric fabric;
+    bool mixed;
+};
+
+static bool reaches(const struct cuda_ep *e, int peer)
 {
     const struct wm_world *world = e->ep.world;
-    const struct who *mine = &e->who[world->rank];
+    return peer != world->rank && world->places[peer].host_index == world->places[world->rank].host_index &&
+           (e->peers == NULL || e->peers[peer]);
+}
+
+/* --fabric is held to: nothing is measured over another way, or over one that nobody knows. */
+static int see_peer(struct cuda_ep *e, const struct wm_gpu_links *links, int peer, enum wm_fabric wanted,
+                    struct joints *j, struct wm_err *err)
+{
+    const struct who *mine = &e->who[e->ep.world->rank], *its = &e->who[peer];
+    const bool same = strcmp(its->uuid, mine->uuid) == 0;
+    const enum wm_fabric now = wm_gpu_links_fabric(links, mine->uuid, its->uuid);
+    if (wanted != WM_FABRIC_UNKNOWN && now != wanted)
+        return wm_fail(err, WM_EABSENT, "", 0, "--fabric %s: from GPU %s to that of rank %d, %s, it found %s",
+                       wm_fabric_names[wanted], mine->address, peer, its->address,
+                       same                       ? "one and the same GPU"
+                       : now == WM_FABRIC_UNKNOWN ? "a way of which NVML says nothing"
+                                                  : wm_fabric_names[now]);
+    j->same += same;
+    if (same)
+        return WM_OK;
+    j->mixed |= j->others++ > 0 && now != j->fabric;
+    j->fabric = now;
+    return WM_OK;
+}
+
+static void write_links(struct cuda_ep *e, const struct joints *j)
+{
+    e->fabric = j->same > 0 || j->mixed ? WM_FABRIC_UNKNOWN : j->fabric;
+    if (j->same > 0 && j->others == 0)
+        snprintf(e->links, sizeof(e->links), ", all ranks on one GPU: nothing leaves it");
+    else if (j->same > 0)
+        snprintf(e->links, sizeof(e->links), ", %d of the ranks on this GPU", j->same + 1);
+    else if (j->mixed)
+        snprintf(e->links, sizeof(e->links), ", to %d GPUs by several ways", j->others);
+    else if (j->fabric != WM_FABRIC_UNKNOWN)
+        snprintf(e->links, sizeof(e->links), ", over %s as NVML says", wm_fabric_names[j->fabric]);
+}
+
+static int see_links(struct cuda_ep *e, enum wm_fabric wanted, struct wm_err *err)
+{
     struct wm_gpu_links links;
-    int shared = 0, others = 0;
-    enum wm_fabric fabric = WM_FABRIC_UNKNOWN;
-    bool mixed = false;
+    struct joints j = { .fabric = WM_FABRIC_UNKNOWN };
     wm_gpu_links_open(&links);
-    for (int r = 0; r < world->size; r++) {
-        if (r == world->rank || world->places[r].host_index != world->places[world->rank].host_index ||
-            (e->peers != NULL && !e->peers[r]))
-            continue;
-        if (strcmp(e->who[r].uuid, mine->uuid) == 0) {
-            shared++;
-            continue;
-        }
-        enum wm_fabric now = wm_gpu_links_fabric(&links, mine->uuid, e->who[r].uuid);
-        mixed |= others++ > 0 && now != fabric;
-        fabric = now;
-    }
+    for (int r = 0; r < e->ep.world->size && err->code == WM_OK; r++)
+        if (reaches(e, r))
+            see_peer(e, &links, r, wanted, &j, err);
     wm_gpu_links_close(&links);
-    e->fabric = shared > 0 || mixed ? WM_FABRIC_UNKNOWN : fabric;
-    if (shared > 0 && others == 0)
-        snprintf(e->links, sizeof(e->links), "on one GPU: nothing leaves it");
-    else if (shared > 0 || mixed)
-        snprintf(e->links, sizeof(e->links), "to %d other GPU%s by several ways%s", others, others == 1 ? "" : "s",
-                 shared > 0 ? ", and within the own" : "");
-    else if (fabric != WM_FABRIC_UNKNOWN)
-        snprintf(e->links, sizeof(e->links), "over %s", wm_fabric_names[fabric]);
+    write_links(e, &j);
+    return err->code;
 }
 
 static int open_parts(struct cuda_ep *e, const char **call)
@@ -464,7 +492,10 @@ static int cuda_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct w
         return err->code;
     }
     e->peers = conf->peers;
-    see_links(e);
+    if (see_links(e, conf->fabric, err) != WM_OK) {
+        cuda_abandon(&e->ep);
+        return err->code;
+    }
     *out = &e->ep;
     return WM_OK;
 }

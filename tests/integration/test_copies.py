@@ -1,5 +1,6 @@
 """Copies to, from and between GPUs: on the simulated device, and on a stand-in for the driver, which shares memory between
 processes as CUDA IPC does. Neither is a GPU: what is measured is nothing but that it works."""
+import json
 import pathlib
 import re
 import subprocess
@@ -133,3 +134,50 @@ def test_two_ranks_on_one_gpu_say_so(run, load_result, tmp_path):
     assert end.rc == 0, end.output
     cell = load_result(tmp_path / "r.json")["cells"][0]
     assert cell["provider"] == "CUDA IPC" and "fabric" not in cell, cell
+    assert cell["id"].endswith("placement=same-host")
+
+
+# ---- which way: what a stand-in for NVML says of the same GPUs ----
+
+@pytest.fixture
+def nvml(wiremark, tmp_path):
+    """nvml(links) -> settings for a machine of three GPUs; links: by GPU, those that NVLink joins it to."""
+    def write(links):
+        gpus = [{"name": f"Stand-in {i}", "uuid": f"GPU-{0xab if i < 2 else 0xcd:02x}{i:02x}0000-0000-0000-0000-0000000000ee",
+                 "pci": f"00000000:{0xa0 + i:02X}:00.0", "memory_bytes": 1 << 30,
+                 "nvlinks": [{"active": True, "remote": "gpu", "remote_pci": f"00000000:{0xa0 + to:02X}:00.0", "mb_per_s": 25000}
+                             for to in links.get(i, [])]} for i in range(3)]
+        (tmp_path / "nvml.json").write_text(json.dumps({"driver": "580.1", "gpus": gpus}))
+        library = tmp_path / "libnvidia-ml.so.1"
+        if not library.exists():
+            library.symlink_to(pathlib.Path(wiremark).parent / "tests/preload/nvml.so")
+        return {"WM_NVML_FILE": str(tmp_path / "nvml.json"), "WM_CUDA_DEVICES": "3"}
+    return write
+
+
+def test_a_fabric_chooses_the_transport_and_the_pair(run, nvml, load_result, tmp_path):
+    end = run(3, "copy-write", "--fabric", "nvlink", "--bytes", "8", **nvml({1: [2], 2: [1]}))
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert end.rc == 0 and cell["status"] == "measured" and cell["transport"] == "cuda", end.output
+    assert cell["fabric"] == "nvlink" and "fabric=nvlink" in cell["id"]
+    assert [(pair["from"], pair["to"]) for pair in cell["pairs"]] == [(1, 2)]
+
+
+def test_a_fabric_is_held_to_between_all(run, nvml, load_result, tmp_path):
+    end = run(3, "copy-one-to-all", "--fabric", "nvlink", "--bytes", "8", **nvml({0: [1], 1: [0]}))
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert end.rc == 3 and cell["status"] == "skipped", end.output
+    assert "--fabric nvlink: from GPU 0000:a0:00.0 to that of rank 2, 0000:a2:00.0, it found pcie" in cell["reason"], cell
+
+
+@pytest.mark.parametrize("words, links, reason", [
+    (["--fabric", "nvlink"], {}, "looked for an active NVLink on host"),
+    (["--fabric", "nvlink", "--pairs", "0-1"], {1: [2], 2: [1]}, "--fabric nvlink does not join the GPUs of ranks 0 and 1"),
+])
+def test_a_fabric_that_is_not_there_is_one_error(run, nvml, tmp_path, words, links, reason):
+    end = run(3, "copy-write", *words, "--bytes", "8", **nvml(links))
+    lines = [line for line in end.stderr.splitlines() if line.startswith("wiremark:")]
+    assert end.rc == 3 and len(lines) == 1 and reason in lines[0], end.output
+    if links == {}:
+        assert "GPU 0 (pcie), GPU 1 (pcie), GPU 2 (pcie)" in lines[0]
+    assert not (tmp_path / "r.json").exists()

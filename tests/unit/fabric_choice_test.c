@@ -35,8 +35,9 @@ static void test_combinations(void)
         { "null", WM_FABRIC_ROCE, WM_EUSAGE, "null does not use roce; take --transport verbs or ofi or mpi" },
         { "sim", WM_FABRIC_TCP, WM_EUSAGE, "take --transport ofi or mpi" },
         { "ofi", WM_FABRIC_NVLINK, WM_EUSAGE, "nvlink joins the memories of GPUs, which ofi does not move" },
-        { "mpi", WM_FABRIC_NVLINK, WM_EABSENT, "--fabric nvlink joins the memories of GPUs, and this wiremark" },
-        { "cuda", WM_FABRIC_PCIE, WM_EABSENT, "this wiremark has no transport from GPU to GPU" },
+        { "mpi", WM_FABRIC_NVLINK, WM_OK, "" },
+        { "cuda", WM_FABRIC_PCIE, WM_OK, "" },
+        { "cuda", WM_FABRIC_ROCE, WM_EUSAGE, "cuda does not use roce; take --transport verbs or ofi or mpi" },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct wm_err err = { .rank = -1 };
@@ -133,8 +134,15 @@ static void test_lists_are_combined(void)
     CHECK_INT(parse(&o, "--fabric tcp,shm --transport mpi,null", &err), WM_EUSAGE);
     CHECK_HAS(err.what, "null does not use tcp");
     wm_cli_options_free(&o);
-    CHECK_INT(parse(&o, "--fabric nvlink", &err), WM_EABSENT);
-    CHECK_HAS(err.what, "this wiremark has no transport from GPU to GPU");
+    CHECK_INT(parse(&o, "--fabric nvlink --transport sim", &err), WM_EUSAGE);
+    CHECK_HAS(err.what, "which sim does not move");
+    wm_cli_options_free(&o);
+    if (wm_transport_find("cuda")->transport == NULL) {
+        CHECK_INT(parse(&o, "--fabric nvlink", &err), WM_EABSENT);
+        CHECK_HAS(err.what, "transport cuda: not built in, it needs the CUDA toolkit");
+    } else if (CHECK_INT(parse(&o, "--fabric nvlink", &err), WM_OK)) {
+        CHECK(o.transport[0].transport == &wm_transport_cuda);
+    }
     wm_cli_options_free(&o);
 }
 
@@ -199,10 +207,10 @@ static void test_devices(void)
         CHECK_TEXT(text, rows[i].text);
     }
     char all[200];
-    CHECK_INT(wm_fabric_inventory(&node, all, sizeof(all)), 7);
+    CHECK_INT(wm_fabric_inventory(&node, all, sizeof(all)), 9);
     CHECK_TEXT(all, "mlx5_0:1 (ib), mlx5_1:1 (roce, DOWN), mlx5_1:2 (roce), eth0 (tcp), eth1 (tcp, down), hsn0 (cxi), "
-                    "lo (tcp)");
-    CHECK_INT(wm_fabric_inventory(&node, tight, sizeof(tight)), 7);
+                    "lo (tcp), GPU 0 (pcie), GPU 1 (pcie)");
+    CHECK_INT(wm_fabric_inventory(&node, tight, sizeof(tight)), 9);
     CHECK_TEXT(tight, "mlx5_0:1 (ib), ...");
 }
 

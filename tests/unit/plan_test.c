@@ -17,7 +17,7 @@ struct made {
     int host_of[64];
 };
 
-static enum wm_code make(struct made *m, int ranks, int hosts, const char *line)
+static enum wm_code make_with(struct made *m, int ranks, int hosts, const unsigned char *gpu_ways, const char *line)
 {
     int argc = 0;
     memset(m, 0, sizeof(*m));
@@ -40,12 +40,18 @@ static enum wm_code make(struct made *m, int ranks, int hosts, const char *line)
         .memory = m->options.memory,
         .n_memories = m->options.n_memories,
         .host_of = m->host_of,
+        .gpu_ways = gpu_ways,
         .ranks = ranks,
         .hosts = hosts,
         .cache_bytes = 1 << 20,
     };
     wm_plan_make(&request, &m->plan, &m->err);
     return m->err.code;
+}
+
+static enum wm_code make(struct made *m, int ranks, int hosts, const char *line)
+{
+    return make_with(m, ranks, hosts, NULL, line);
 }
 
 static void drop(struct made *m)
@@ -73,6 +79,43 @@ static void test_rows_choose_among_memory(void)
         for (int k = 0; k < 2 && m.err.code == WM_OK; k++) {
             CHECK_INT(m.plan.sweep[k].n_arms, rows[i].arms[k]);
             CHECK_INT(m.plan.sweep[k].n_varies, rows[i].varies[k]);
+        }
+        drop(&m);
+    }
+}
+
+/* Ranks 1 and 3 alone are joined by NVLink. */
+static void test_pairs_are_those_that_a_fabric_joins(void)
+{
+    enum { NV = WM_FABRIC_NVLINK, PCI = WM_FABRIC_PCIE };
+    static const unsigned char ways[16] = { 0, PCI, PCI, PCI, PCI, 0, PCI, NV, PCI, PCI, 0, PCI, PCI, NV, PCI, 0 };
+    static const unsigned char none[16] = { 0 };
+    static const struct {
+        const char *line;
+        const unsigned char *ways;
+        enum wm_code code;
+        int from, to;
+        const char *part;
+    } rows[] = {
+        { "latency --mem simulated --transport mpi --fabric nvlink", ways, WM_OK, 1, 3, "" },
+        { "latency --mem simulated --transport mpi --fabric pcie", ways, WM_OK, 0, 1, "" },
+        { "latency --mem simulated --transport mpi --fabric nvlink --pairs same-host", ways, WM_OK, 1, 3, "" },
+        { "latency --mem simulated --transport mpi --fabric nvlink --pairs 3-1", ways, WM_OK, 3, 1, "" },
+        { "latency --mem simulated --transport mpi --fabric nvlink --pairs 0-1", ways, WM_EABSENT, 0, 0,
+          "--fabric nvlink does not join the GPUs of ranks 0 and 1" },
+        { "latency --mem simulated --transport mpi --fabric nvlink", none, WM_EABSENT, 0, 0,
+          "looked for two ranks on GPUs that it joins, and found none among 4 ranks" },
+        { "latency --mem simulated --transport mpi --fabric nvlink", NULL, WM_OK, 0, 1, "" }, /* of another machine */
+        { "latency --transport mpi --fabric nvlink", ways, WM_EUSAGE, 0, 0,
+          "latency would move host memory: take --mem" },
+    };
+    for (int i = 0; i < (int)(sizeof(rows) / sizeof(*rows)); i++) {
+        struct made m;
+        CHECK_INT(make_with(&m, 4, 1, rows[i].ways, rows[i].line), rows[i].code);
+        CHECK_HAS(m.err.what, rows[i].part);
+        if (m.err.code == WM_OK) {
+            CHECK_INT(m.plan.sweep[0].arm[0].round->pair[0].from, rows[i].from);
+            CHECK_INT(m.plan.sweep[0].arm[0].round->pair[0].to, rows[i].to);
         }
         drop(&m);
     }
@@ -590,6 +633,7 @@ int main(void)
     test_candidates();
     test_rows_choose_among_memory();
     test_one_rank_alone();
+    test_pairs_are_those_that_a_fabric_joins();
     test_counts();
     test_refusals();
     test_identities();
