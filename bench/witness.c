@@ -8,6 +8,7 @@
 #include "src/core/clock.h"
 #include "src/result/result.h"
 #include "src/topo/discover.h"
+#include "src/topo/gpu_meter.h"
 
 enum { MOST_COUNTERS = 12, BLOCK_OPERATIONS = 5 };
 static const double block_ns = 20e6, told_share = 0.05;
@@ -40,6 +41,8 @@ void wm_witnesses_close(struct wm_witnesses *w)
         wm_tree_close(&w->tree);
     }
     w->looked = false;
+    wm_gpu_meter_close(w->meter);
+    w->meter = NULL;
 }
 
 void wm_evidence_clear(struct wm_evidence *evidence)
@@ -57,26 +60,47 @@ static void sleep_ns(uint64_t ns)
     nanosleep(&t, NULL);
 }
 
-/* Its cards and interfaces, and how much moves while nothing runs. */
-static int look(struct wm_witnesses *w, struct wm_err *err)
+static int read_counters(struct wm_witnesses *w, struct wm_traffic *out, struct wm_err *err)
+{
+    if (wm_traffic_read(&w->tree, &w->topo, out, err) == WM_OK)
+        wm_gpu_meter_read(w->meter, out, err);
+    return err->code;
+}
+
+/* How much moves while nothing runs. */
+static int look_idle(struct wm_witnesses *w, struct wm_err *err)
 {
     struct wm_traffic before = { 0 }, after = { 0 };
-    if (w->looked)
-        return WM_OK;
-    if (wm_tree_open("/", &w->tree, err) != WM_OK)
-        return err->code;
-    w->looked = true;
-    if (wm_topo_read_rdma(&w->tree, &w->topo, err) == WM_OK && wm_topo_read_netifs(&w->tree, &w->topo, err) == WM_OK &&
-        wm_traffic_read(&w->tree, &w->topo, &before, err) == WM_OK) {
+    wm_traffic_free(&w->idle);
+    if (read_counters(w, &before, err) == WM_OK) {
         uint64_t begin = wm_now_ns();
         sleep_ns(before.lifespan_ns > idle_ns ? before.lifespan_ns : idle_ns);
-        if (wm_traffic_read(&w->tree, &w->topo, &after, err) == WM_OK)
+        if (read_counters(w, &after, err) == WM_OK)
             wm_traffic_since(&before, &after, &w->idle, err);
         w->idle_ns = wm_now_ns() - begin;
     }
     wm_traffic_free(&before);
     wm_traffic_free(&after);
     return err->code;
+}
+
+/* Its cards and interfaces, and where they are wanted its GPUs. */
+static int look(struct wm_witnesses *w, bool gpus, struct wm_err *err)
+{
+    if (w->looked && (w->metered || !gpus))
+        return WM_OK;
+    if (!w->looked) {
+        if (wm_tree_open("/", &w->tree, err) != WM_OK)
+            return err->code;
+        w->looked = true;
+        if (wm_topo_read_rdma(&w->tree, &w->topo, err) != WM_OK ||
+            wm_topo_read_netifs(&w->tree, &w->topo, err) != WM_OK)
+            return err->code;
+    }
+    if (gpus && !w->metered)
+        w->meter = wm_gpu_meter_open();
+    w->metered |= gpus;
+    return look_idle(w, err);
 }
 
 /* The idle rise as it would be in ns. */
@@ -191,13 +215,47 @@ static int must_move(struct wm_witnesses *w, const struct wm_comparison *c, cons
     return WM_OK;
 }
 
+/* What this rank's puts and gets must move over the links of its GPU, whoever else is on the host. Where the GPU and
+ * those of its peers are not joined by one fabric there is nothing to be told by its counters. */
+static int gpu_must_move(const struct wm_witnesses *w, const struct wm_arm *arm, uint64_t calls, struct testimony *t,
+                         struct wm_err *err)
+{
+    struct wm_plan apart = *w->plan;
+    struct wm_crossing mine = { 0 };
+    enum wm_coll_kind kind;
+    int *own = calloc((size_t)apart.ranks, sizeof(*own));
+    for (int r = 0; own != NULL && r < apart.ranks; r++)
+        own[r] = r;
+    apart.host_of = own;
+    if (own == NULL)
+        return wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", apart.ranks);
+    if (arm->part && arm->endpoint->said.fabric != WM_FABRIC_UNKNOWN)
+        wm_crossing_of_arm(&apart, arm, w->rank, &mine, &kind);
+    t->sent_bytes = calls * mine.out_bytes;
+    t->received_bytes = calls * mine.in_bytes;
+    free(own);
+    return WM_OK;
+}
+
 /* ---- the block ---- */
+
+static bool moves_bytes(const struct wm_arm *arm)
+{
+    const struct wm_transport *transport = arm->endpoint->is->transport;
+    return arm->status == WM_MEASURED && arm->endpoint->lost == WM_OK && arm->cell->bytes > 0 &&
+           arm->spec->bench->shape != WM_ALONE && !transport->simulated && !transport->moves_nothing;
+}
+
+/* Within a host GPUs count what their puts and gets move, each for itself. */
+static bool between_gpus(const struct wm_comparison *c, const struct wm_arm *arm)
+{
+    const struct wm_transport *transport = arm->endpoint->is->transport;
+    return c->members->hosts == 1 && transport->device_only && transport->ops->put != NULL && moves_bytes(arm);
+}
 
 static bool to_be_proven(const struct wm_comparison *c, const struct wm_arm *arm)
 {
-    const struct wm_transport *transport = arm->endpoint->is->transport;
-    return c->members->hosts > 1 && arm->status == WM_MEASURED && arm->endpoint->lost == WM_OK &&
-           arm->cell->bytes > 0 && !transport->simulated && !transport->moves_nothing;
+    return (c->members->hosts > 1 && moves_bytes(arm)) || between_gpus(c, arm);
 }
 
 /* Within a host MPI may take any way, and says nothing. */
@@ -218,15 +276,15 @@ static int observe(struct wm_witnesses *w, struct wm_comparison *c, struct wm_ar
 {
     struct wm_traffic before = { 0 }, after = { 0 };
     struct wm_err why = { .rank = -1 };
-    if (looks && look(w, &why) == WM_OK) {
+    if (looks && look(w, between_gpus(c, arm), &why) == WM_OK) {
         sleep_ns(w->idle.lifespan_ns);
-        wm_traffic_read(&w->tree, &w->topo, &before, &why);
+        read_counters(w, &before, &why);
     }
     uint64_t begin = wm_now_ns();
     int rc = wm_compare_alone(c, arm, arm->part ? &arm->loop : NULL, calls, NULL, err);
     if (looks && rc == WM_OK && why.code == WM_OK) {
         sleep_ns(before.lifespan_ns);
-        if (wm_traffic_read(&w->tree, &w->topo, &after, &why) == WM_OK)
+        if (read_counters(w, &after, &why) == WM_OK)
             wm_traffic_since(&before, &after, moved, &why);
     }
     *ns = wm_now_ns() - begin;
@@ -311,7 +369,8 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
                struct wm_err *err)
 {
     int host = w->plan->host_of[w->rank];
-    bool looks = first_on_host(w, c, host) == c->members->rank;
+    const bool gpus = between_gpus(c, arm);
+    bool looks = gpus || first_on_host(w, c, host) == c->members->rank;
     struct testimony mine = { .n = 0 };
     struct wm_traffic moved = { 0 };
     double calls_in_block = block_ns / (arm->call_ns > 1 ? arm->call_ns : 1);
@@ -325,7 +384,11 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
         return only_says(arm) ? hear_claims(c, arm, &mine, out, err) : WM_OK;
     }
     if (wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err) != WM_OK ||
-        must_move(w, c, arm, calls, &mine, err) != WM_OK)
+        (!gpus && must_move(w, c, arm, calls, &mine, err) != WM_OK))
+        return err->code;
+    if (gpus)
+        gpu_must_move(w, arm, calls, &mine, err);
+    if (gpus && wm_world_agree(c->members, WM_SPIN, err) != WM_OK)
         return err->code;
     int rc = observe(w, c, arm, calls, looks, &moved, &ns, err);
     if (looks && rc == WM_OK) {

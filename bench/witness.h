@@ -13,8 +13,10 @@
 /* What a rank keeps over the run. */
 struct wm_witnesses {
     const struct wm_plan *plan;
-    int rank;    /* in the run */
-    bool looked; /* the members below are filled: this rank has testified for its host */
+    int rank;                   /* in the run */
+    struct wm_gpu_meter *meter; /* NULL: no GPU's counters were asked for, or none can be read */
+    bool metered;               /* they were asked for */
+    bool looked;                /* the members below are filled: this rank has testified for its host */
     struct wm_tree tree;
     struct wm_topo topo;    /* cards and interfaces only */
     struct wm_traffic idle; /* what their counters rose by in idle_ns while nothing ran */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/topo/discover.h"
+#include "src/topo/gpu_meter.h"
 #include "src/topo/nvml.h"
 
 #define LIBRARY "libnvidia-ml.so.1"
@@ -16,6 +18,9 @@ enum { SUCCESS = 0, DRIVER_NOT_LOADED = 9, STATE_COMPLETED = 3 };
 enum { REMOTE_GPU = 0, REMOTE_NPU = 1, REMOTE_SWITCH = 2 };
 /* Field values; speeds are in 1e6 bytes per second of one way. Hopper answers the first only, Volta the second. */
 enum { FIELD_LINK_SPEED = 164, FIELD_COMMON_SPEED = 90 };
+/* What NVLinks carried, in KiB, of all links together where the scope says so; and PCIe, in bytes. */
+enum { FIELD_NVLINK_SENT = 138, FIELD_NVLINK_RECEIVED = 139, FIELD_PCIE_SENT = 197, FIELD_PCIE_RECEIVED = 198 };
+static const unsigned all_links = 0xffffffff;
 enum { VALUE_DOUBLE = 0, VALUE_UINT = 1, VALUE_ULONG = 2, VALUE_ULONG_LONG = 3 };
 
 typedef struct device *device_t;
@@ -260,4 +265,85 @@ int wm_nvml_ask(struct wm_tree *tree, bool expected, struct wm_nvml *out, struct
     }
     dlclose(nvml.handle);
     return rc;
+}
+
+/* ---- what GPUs have carried ---- */
+
+enum { METERED = 64 };
+
+struct wm_gpu_meter {
+    struct library nvml;
+    int n;
+    struct metered {
+        device_t device;
+        char uuid[64];
+    } gpu[METERED];
+};
+
+static void find_devices(struct wm_gpu_meter *m)
+{
+    unsigned n = 0;
+    if (m->nvml.count(&n) != SUCCESS)
+        return;
+    for (unsigned i = 0; i < n && m->n < METERED; i++) {
+        struct metered *g = &m->gpu[m->n];
+        m->n +=
+            m->nvml.by_index(i, &g->device) == SUCCESS && m->nvml.uuid(g->device, g->uuid, sizeof(g->uuid)) == SUCCESS;
+    }
+}
+
+struct wm_gpu_meter *wm_gpu_meter_open(void)
+{
+    struct wm_gpu_meter *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return NULL;
+    m->nvml.handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (m->nvml.handle != NULL && resolve(&m->nvml) == NULL && m->nvml.uuid != NULL && m->nvml.field_values != NULL &&
+        m->nvml.init() == SUCCESS) {
+        find_devices(m);
+        return m;
+    }
+    if (m->nvml.handle != NULL)
+        dlclose(m->nvml.handle);
+    free(m);
+    return NULL;
+}
+
+void wm_gpu_meter_close(struct wm_gpu_meter *m)
+{
+    if (m == NULL)
+        return;
+    m->nvml.shutdown();
+    dlclose(m->nvml.handle);
+    free(m);
+}
+
+/* A pair of fields that the GPU answers becomes a counter. */
+static int read_pair(const struct wm_gpu_meter *m, const struct metered *g, enum wm_fabric fabric,
+                     struct wm_traffic *out, struct wm_err *err)
+{
+    const bool nvlink = fabric == WM_FABRIC_NVLINK;
+    const uint64_t unit_bytes = nvlink ? 1024 : 1;
+    struct field_value ask[] = {
+        { .field = nvlink ? FIELD_NVLINK_SENT : FIELD_PCIE_SENT, .scope = nvlink ? all_links : 0 },
+        { .field = nvlink ? FIELD_NVLINK_RECEIVED : FIELD_PCIE_RECEIVED, .scope = nvlink ? all_links : 0 },
+    };
+    if (m->nvml.field_values(g->device, 2, ask) != SUCCESS || ask[0].status != SUCCESS || ask[1].status != SUCCESS)
+        return WM_OK;
+    if (!wm_topo_grow(&out->counter, out->n, sizeof(*out->counter)))
+        return wm_fail(err, WM_ENOMEM, "realloc", 0, "traffic counters");
+    struct wm_traffic_counter *c = &out->counter[out->n++];
+    snprintf(c->device, sizeof(c->device), "%.40s:%s", g->uuid, wm_fabric_names[fabric]);
+    c->fabric = fabric;
+    c->sent = (uint64_t)number(&ask[0]) * unit_bytes;
+    c->received = (uint64_t)number(&ask[1]) * unit_bytes;
+    return WM_OK;
+}
+
+int wm_gpu_meter_read(const struct wm_gpu_meter *m, struct wm_traffic *out, struct wm_err *err)
+{
+    for (int i = 0; m != NULL && i < m->n && err->code == WM_OK; i++)
+        if (read_pair(m, &m->gpu[i], WM_FABRIC_NVLINK, out, err) == WM_OK)
+            read_pair(m, &m->gpu[i], WM_FABRIC_PCIE, out, err);
+    return err->code;
 }

@@ -311,7 +311,9 @@ static void cuda_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct cuda_ep *e = cuda_of(ep);
     *out = (struct wm_claim){ .fabric = e->fabric };
-    snprintf(out->device, sizeof(out->device), "%s", e->who[ep->world->rank].uuid);
+    snprintf(out->device, sizeof(out->device), "%.40s%s%s", e->who[ep->world->rank].uuid,
+             e->fabric != WM_FABRIC_UNKNOWN ? ":" : "",
+             e->fabric != WM_FABRIC_UNKNOWN ? wm_fabric_names[e->fabric] : ""); /* as its counters are named */
     snprintf(out->provider, sizeof(out->provider), "CUDA IPC");
     snprintf(out->how, sizeof(out->how), "copies from process to process%s", e->links);
 }

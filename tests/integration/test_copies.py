@@ -181,3 +181,27 @@ def test_a_fabric_that_is_not_there_is_one_error(run, nvml, tmp_path, words, lin
     if links == {}:
         assert "GPU 0 (pcie), GPU 1 (pcie), GPU 2 (pcie)" in lines[0]
     assert not (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize("bench", ["copy-write", "copy-read"])
+@pytest.mark.parametrize("links, road, verdict, reason", [
+    ({0: [1], 1: [0]}, "nvlink", "proven", ""),
+    ({}, "pcie", "proven", ""),
+    ({0: [1], 1: [0]}, "pcie", "contradicted", ":pcie carried 1"),
+    ({0: [1], 1: [0]}, "neither", "unproven", ":nvlink moved 0 % of the bytes"),
+])
+def test_counters_of_gpus_prove_the_way(run, nvml, load_result, tmp_path, bench, links, road, verdict, reason):
+    (tmp_path / "meter").write_bytes(bytes(4096))
+    end = run(2, bench, "--bytes", "256K", WM_CUDA_METER=str(tmp_path / "meter"), WM_METER_ROAD=road, **nvml(links))
+    assert end.rc == 0, end.output
+    evidence = load_result(tmp_path / "r.json")["cells"][0]["evidence"]
+    assert evidence["verdict"] == verdict and reason in evidence.get("reason", ""), evidence
+    if verdict == "proven":
+        assert evidence["fabric"] == road and evidence["counters"][0]["device"].endswith(":" + road), evidence
+        assert "as NVML says" in evidence["claims"][0]["how"], evidence
+
+
+def test_counters_that_cannot_be_read_prove_nothing(run, nvml, load_result, tmp_path):
+    end = run(2, "copy-write", "--bytes", "8", "--require-proven", **nvml({0: [1], 1: [0]}))
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert end.rc == 1 and cell["status"] == "failed" and "the fabric is not proven" in cell["reason"], cell

@@ -209,8 +209,39 @@ nvmlReturn_t nvmlDeviceGetNvLinkRemoteDeviceType(nvmlDevice_t device, unsigned i
     return OK;
 }
 
+/* Bytes that the stand-in for the driver says this GPU sent (0) or received (1), over the road WM_METER_ROAD. */
+static nvmlReturn_t give_count(nvmlDevice_t device, const char *road, int which, nvmlFieldValue_t *out)
+{
+    const char *path = getenv("WM_CUDA_METER"), *taken = getenv("WM_METER_ROAD");
+    const int nvlink = strcmp(road, "nvlink") == 0;
+    unsigned long long count = 0;
+    long index = 0;
+    FILE *file = path != NULL ? fopen(path, "rb") : NULL;
+    if (file == NULL)
+        return NOT_SUPPORTED;
+    while (json_array_get(json_object_get(machine, "gpus"), (size_t)index) != device)
+        index++;
+    if (fseek(file, (2 * index + which) * 8, SEEK_SET) != 0 || fread(&count, 8, 1, file) != 1)
+        count = 0;
+    fclose(file);
+    if (nvlink && out->scopeId != 0xffffffff)
+        return INVALID_ARGUMENT;
+    count = taken != NULL && strcmp(taken, road) == 0 ? count : 0;
+    out->valueType = 3;
+    out->value.ullVal = nvlink ? count / 1024 : count;
+    return OK;
+}
+
 static void give_field(nvmlDevice_t device, nvmlFieldValue_t *out)
 {
+    if (out->fieldId == 138 || out->fieldId == 139) {
+        out->nvmlReturn = give_count(device, "nvlink", out->fieldId == 139, out);
+        return;
+    }
+    if (out->fieldId == 197 || out->fieldId == 198) {
+        out->nvmlReturn = give_count(device, "pcie", out->fieldId == 198, out);
+        return;
+    }
     char number[16];
     unsigned int link = out->fieldId == 164 ? out->scopeId : 0;
     json_int_t speed = json_integer_value(json_object_get(link_of(device, link), "mb_per_s"));
