@@ -20,7 +20,7 @@ int wm_device_time_measure(struct wm_comparison *c, struct wm_arm *arm, struct w
     uint64_t n = 0, slowest = 0;
     struct wm_loop loop = arm->loop;
     arm->device_time_ns = NAN;
-    if (arm->status != WM_MEASURED || arm->endpoint->lost != WM_OK ||
+    if (arm->status != WM_MEASURED || arm->endpoint->lost != WM_OK || arm->spec->bench->shape == WM_ALONE ||
         arm->endpoint->is->transport->device_begin == NULL)
         return WM_OK;
     loop.device = &(struct wm_loop_device){ arm->endpoint->is->transport, arm->endpoint->ep, ns };

@@ -85,6 +85,8 @@ def test_all_copies_by_engine_and_kernel_through_the_driver(run, load_result, tm
         ("copy-h2d", "ce", "pinned:device", "cuda"), ("copy-d2h", "ce", "device:pinned", "cuda"),
         ("copy-both", "ce", "pinned:device", "cuda"),
         *((bench, algo, "device", "cuda") for bench in ["copy-local", *PAIRS, *GROUPS] for algo in ("ce", "sm"))}
+    for cell in cells:  # the transport's clock sees its own streams, and no copies of one rank
+        assert ("device_time_ns" in cell) == (cell["bench"] not in ALONE), cell["id"]
 
 
 def test_pageable_memory_stands_beside_pinned(run, load_result, tmp_path):
