@@ -5,6 +5,7 @@
 
 #include "bench/plan.h"
 #include "src/core/units.h"
+#include "src/mem/cuda.h"
 
 static const int default_window = 64;
 
@@ -181,6 +182,11 @@ static const char *transport_of(const struct wm_arm_spec *spec, const struct wm_
     return spec->memory->send->simulated || spec->memory->receive->simulated ? "sim" : "cuda";
 }
 
+static bool is_simulated(const struct wm_mem *mem)
+{
+    return mem->simulated || (mem != &wm_mem_host && wm_cuda_simulated());
+}
+
 void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, int size, int arm,
                       struct wm_result_cell *out)
 {
@@ -202,7 +208,7 @@ void wm_plan_identity(const struct wm_plan *plan, const struct wm_sweep *sweep, 
     if (spec->bench->reduces)
         snprintf(out->op, sizeof(out->op), "%s", wm_redop_names[spec->op]);
     out->simulated =
-        (!alone && t->transport->simulated) || spec->memory->send->simulated || spec->memory->receive->simulated;
+        (!alone && t->transport->simulated) || is_simulated(spec->memory->send) || is_simulated(spec->memory->receive);
     out->status = WM_NOT_RUN;
     place(plan, spec, out);
     set_run_options(out, plan->conf, alone ? WM_FABRIC_UNKNOWN : t->fabric, spec, cell->window);

@@ -39,6 +39,10 @@ int wm_cuda_select(const char *wanted, int local_rank, struct wm_cuda_gpu *out, 
 /** The index of the GPU that wm_cuda_select() chose, else 0. */
 int wm_cuda_selected(void);
 
+/** The GPU that is selected is none: the driver is the tests' stand-in, and what it measures nothing. Opens no driver.
+ */
+bool wm_cuda_simulated(void);
+
 /** Of a GPU that is there; leaves the selection as it is. */
 int wm_cuda_describe(int index, struct wm_cuda_gpu *out, struct wm_err *err);
 

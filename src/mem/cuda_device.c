@@ -96,6 +96,16 @@ int wm_cuda_selected(void)
     return all.selected;
 }
 
+bool wm_cuda_simulated(void)
+{
+    static const char stand_in[] = "Stand-in"; /* tests/preload/cuda.c */
+    char name[64] = "";
+    int handle;
+    return all.asked && all.absent.code == WM_OK && all.cu.device(&handle, all.selected) == WM_CUDA_SUCCESS &&
+           all.cu.name(name, sizeof(name), handle) == WM_CUDA_SUCCESS &&
+           strncmp(name, stand_in, sizeof(stand_in) - 1) == 0;
+}
+
 static int has(const struct wm_cuda_device *d, int attribute)
 {
     int value = 0;

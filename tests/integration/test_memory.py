@@ -101,6 +101,7 @@ def test_gpu_memory_is_measured_by_every_path_that_there_is(run, load_result, tm
             assert cell["status"] == "skipped" and "is not CUDA-aware, and cannot be handed" in cell["reason"], cell
         else:
             assert cell["status"] == "measured" and cell["verify"]["wrong_elements"] == 0, (cell["id"], cell.get("reason"))
+    assert all(cell["simulated"] for cell in cells)
     assert {(cell["mem"], cell["path"]) for cell in cells if cell["status"] == "measured"} == {
         ("pinned", "host"), *((mem, path) for mem in ("device", "managed", "device:host") for path in ("staged", "pipelined"))}
 

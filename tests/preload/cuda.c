@@ -2,9 +2,10 @@
  * NVIDIA's driver without a GPU: named libcuda.so.1 in a folder of LD_LIBRARY_PATH, it has devices whose memory is the
  * host's and forbidden to the CPU: an address that it gives cannot be touched, its alias can, which only this file
  * knows. Streams hold their work back until an event is asked for, or they are waited for; kernels run element by
- * element. It knows no CUDA: what it is asked for is as libcuda documents it. From the environment, at each call:
- * WM_CUDA_DEVICES (1), WM_CUDA_VERSION (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an
- * event is not ready), WM_CUDA_MIG=1, WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
+ * element. By its devices' names wiremark knows it, and calls simulated what it measures. It knows no CUDA: what it is
+ * asked for is as libcuda documents it. From the environment, at each call: WM_CUDA_DEVICES (1), WM_CUDA_VERSION
+ * (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an event is not ready), WM_CUDA_MIG=1,
+ * WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
 #include <fcntl.h>
 #include <stdbool.h>
