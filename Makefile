@@ -16,8 +16,8 @@ V        ?= 0
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
 .DELETE_ON_ERROR:
-.PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall versus check-hosts \
-        check-slurm check-roce fuzz clean help FORCE
+.PHONY: all tests quickstart ci check test unit integration lint format readme install uninstall bundle bundled \
+        gpu-check versus check-hosts check-slurm check-roce fuzz clean help FORCE
 
 all:
 
@@ -69,7 +69,7 @@ define keep
 endef
 
 # Goals below start make again where they need a build; only a build looks for components.
-ifneq ($(if $(MAKECMDGOALS),$(filter all tests install readme $(BUILD)/%,$(MAKECMDGOALS)),all),)
+ifneq ($(if $(MAKECMDGOALS),$(filter all tests install readme bundled $(BUILD)/%,$(MAKECMDGOALS)),all),)
 include $(BUILD)/config.mk
 -include $(patsubst %.o,%.d,$(OBJECTS) $(MAIN) $(HARNESS)) $(addsuffix .d,$(UNIT) $(RANKED) $(PRELOAD:.so=) $(KERNELS))
 endif
@@ -91,13 +91,17 @@ ifneq ($(NVCC),)
 OBJECTS += $(BUILD)/src/mem/cuda_kernels_code.o
 AGREES  := $(patsubst %.cu,$(BUILD)/%.fatbin,$(wildcard tests/unit/*_agrees.cu))
 -include $(BUILD)/src/mem/cuda_kernels.d $(AGREES:.fatbin=.d)
+BARE    := $(BUILD)/tests/versus/bare_cuda
 endif
+# What scripts/gpu-check runs beside the program.
+ONGPU   := $(filter $(BUILD)/tests/unit/cuda_test $(BUILD)/tests/unit/nccl_test,$(UNIT)) $(BARE)
 
 $(BUILD)/config.mk: FORCE
 	@scripts/components $(BUILD)
 
 all: $(BINARY) $(PAGES)
-tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD) $(KERNELS) $(AGREES)
+tests: $(BINARY) $(UNIT) $(RANKED) $(PRELOAD) $(KERNELS) $(AGREES) $(BARE)
+bundled: all $(ONGPU)
 
 $(BUILD)/flags: FORCE
 	$(call keep,$(COMPILE)\n$(LINK) $(LIBS)\n$(COMPILER)\n$(NVCOMPILE))
@@ -125,6 +129,12 @@ $(PAGE).o: $(PAGE).c reports/page.h $(BUILD)/flags
 $(BUILD)/%.fatbin: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(NVCOMPILE) -MMD -MP -MF $(@:.fatbin=.d) $< -o $@
+
+# A program as a user would write it, CUDA's run-time library inside.
+$(BARE): $(BUILD)/%: %.cu $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -allow-unsupported-compiler -Xcompiler \
+	    -Wall,-Wextra,-static-libstdc++,-static-libgcc $(NVCCFLAGS) -o $@ $<
 
 $(BUILD)/src/mem/cuda_kernels_code.c: $(BUILD)/src/mem/cuda_kernels.fatbin
 	$(call say,GEN,$@)(echo '_Alignas(64) const unsigned char wm_cuda_code[] = {'; od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};') >$@
@@ -214,6 +224,10 @@ fuzz:
 	        build-fuzz/$$name.found build-fuzz/$$name.seeds || exit 1; \
 	done
 
+gpu-check:
+	+@$(MAKE) --no-print-directory $(JOBS) bundled
+	@BUILD='$(BUILD)' WM_MPIRUN='$(MPIRUN)' scripts/gpu-check
+
 versus:
 	+@$(MAKE) --no-print-directory $(JOBS) all
 	@if [ -x tests/versus/run ]; then WM_BINARY=$(BINARY) WM_MPIRUN='$(MPIRUN)' tests/versus/run; else echo 'versus: no tests/versus/run'; fi
@@ -246,6 +260,12 @@ uninstall:
 	    $(AT)/share/bash-completion/completions/wiremark
 	rm -rf $(AT)/share/wiremark $(AT)/share/doc/wiremark
 
+# In a build of its own: libxml2 would bring 34 MB of character sets, for topology files of NCCL alone.
+BUNDLE := build-bundle
+bundle:
+	+@$(MAKE) --no-print-directory $(JOBS) BUILD=$(BUNDLE) WITH_LIBXML2=no bundled
+	@MPIRUN='$(MPIRUN)' scripts/bundle $(BUNDLE) $(VERSION)
+
 # Removes only folders that this Makefile configured.
 clean:
 	@for folder in build build-* $(BUILD); do \
@@ -266,6 +286,9 @@ help:
 #: make format        clang-format all C files
 #: make readme        write README's option table anew
 #: make install | uninstall    with PREFIX (/usr/local) and DESTDIR
+#: make bundle        build-bundle/wiremark-VERSION-PROCESSOR.tar.gz: wiremark, its MPI and its libraries, for a node that
+#:                    has a driver and no MPI, no compiler
+#: make gpu-check     all that this machine's GPUs can show, step by step; scripts/gpu-check --out DIR keeps the results
 #: make versus        speed against a bare loop and the MPI's own collectives, as ratios
 #: make clean
 #:
