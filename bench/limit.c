@@ -164,11 +164,11 @@ static void cards_text(const struct wm_limit *limit, int ranks, char text[sizeof
 
 /* ---- between hosts: pairs ---- */
 
-static struct wm_seat seat_of(const struct wm_limits *l, int rank, bool host_memory)
+static struct wm_seat seat_of(const struct wm_limits *l, int rank, const struct wm_mem *mem)
 {
     struct wm_seat seat = l->seat[rank];
     seat.host = l->plan->host_of[rank];
-    if (host_memory)
+    if (!wm_mem_is_device(mem))
         seat.gpu = -1;
     return seat;
 }
@@ -206,23 +206,47 @@ static void pair_through_gates(struct wm_limits *l, const struct wm_arm *arm, st
     wm_schedule_free(&s);
 }
 
-static enum wm_road road_of(const struct wm_result_cell *cell)
+/* One way: a whole message is staged at a time, so that its parts follow each other; of several at once, and of chunks,
+ * the slowest part decides. */
+static void way_limit(const struct wm_limits *l, const struct wm_arm *arm, int from, int to, struct wm_limit *out)
 {
-    bool staged = strcmp(cell->path, "staged") == 0 || strcmp(cell->path, "pipelined") == 0;
-    return staged ? WM_ROAD_STAGED : WM_ROAD_DIRECT;
+    const struct wm_plan_memory *memory = arm->spec->memory;
+    const struct wm_seat a = seat_of(l, from, memory->send), b = seat_of(l, to, memory->receive);
+    struct wm_limit part[WM_DETOUR_PARTS];
+    if (arm->spec->path < WM_PATH_STAGED) {
+        wm_limit_pair(&a, &b, WM_ROAD_DIRECT, out);
+        return;
+    }
+    const int n = wm_limit_detour(&a, &b, part);
+    if (n > 0)
+        wm_limit_in_turn(part, n, arm->spec->path == WM_PATH_STAGED ? arm->cell->window : 0, out);
+    else
+        *out = part[0];
 }
 
-static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, const struct wm_result_cell *cell,
-                        bool host_memory, struct least *least)
+/* The faster way of both: what is got comes, and what is sent goes. */
+static void pair_limit(const struct wm_limits *l, const struct wm_arm *arm, struct wm_pair pair, struct wm_limit *out)
+{
+    struct wm_limit back;
+    way_limit(l, arm, pair.from, pair.to, out);
+    way_limit(l, arm, pair.to, pair.from, &back);
+    if (back.kind != WM_LIMIT_NONE && out->kind != WM_LIMIT_NONE && back.bytes_per_s > 1.0001 * out->bytes_per_s)
+        *out = back;
+}
+
+static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
 {
     const char *ways = both_ways(arm) ? "both ways, " : "";
     char cards[sizeof(least->source)];
     empty_gates(l);
     for (int i = 0; i < arm->spec->round->n; i++) {
         const struct wm_pair pair = arm->spec->round->pair[i];
-        const struct wm_seat from = seat_of(l, pair.from, host_memory), to = seat_of(l, pair.to, host_memory);
         struct wm_limit limit;
-        wm_limit_pair(&from, &to, road_of(cell), &limit);
+        pair_limit(l, arm, pair, &limit);
+        if (limit.kind == WM_LIMIT_NONE && arm->spec->path >= WM_PATH_STAGED) {
+            least->ns = 0; /* of a way with an unknown part the cards are no bound to compare with */
+            return;
+        }
         at_least(least, (double)arm->cell->bytes / limit.bytes_per_s * 1e9, limit.kind, "%s%s", ways, limit.source);
         pair_through_gates(l, arm, pair);
     }
@@ -501,7 +525,8 @@ void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf
                     struct wm_result_cell *cell)
 {
     const struct wm_transport *transport = arm->endpoint->is->transport;
-    const bool host_memory = strcmp(cell->mem, "host") == 0;
+    const struct wm_plan_memory *memory = arm->spec->memory;
+    const bool host_memory = !wm_mem_is_device(memory->send) && !wm_mem_is_device(memory->receive);
     struct least least = { 0 };
     if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || cell->simulated ||
         transport->moves_nothing)
@@ -510,7 +535,7 @@ void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf
     if (within_hosts(l, arm) && host_memory)
         copy_least(l, arm, buf, &least);
     else if (l->given != NULL && arm->spec->round != NULL)
-        pairs_least(l, arm, cell, host_memory, &least);
+        pairs_least(l, arm, &least);
     else if (l->given != NULL && l->plan->hosts > 1)
         group_least(l, arm, &least);
     if (!(least.ns > 0))

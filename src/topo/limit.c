@@ -387,6 +387,62 @@ void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_roa
         within_host(a, b, road, out);
 }
 
+/* ---- through host memory ---- */
+
+static void gpu_to_host(const struct wm_seat *seat, struct wm_limit *out)
+{
+    struct wm_way way = wm_way_between(seat->topo, gpu_pci(seat), -1);
+    char whose[24];
+    snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
+    wm_way_say(seat->topo, &way, whose, out);
+}
+
+static void between_cards(const struct wm_seat *a, const struct wm_seat *b, struct wm_limit *out)
+{
+    struct wm_limit other;
+    wm_limit_cards(a, out);
+    wm_limit_cards(b, &other);
+    wm_limit_narrow(out, &other);
+}
+
+int wm_limit_detour(const struct wm_seat *a, const struct wm_seat *b, struct wm_limit part[WM_DETOUR_PARTS])
+{
+    int n = 0;
+    wm_limit_say(&part[0], WM_LIMIT_NONE, 0, "host memory of one host: no link between the ranks");
+    if (a->topo != NULL && a->gpu >= 0)
+        gpu_to_host(a, &part[n++]);
+    if (a->host != b->host)
+        between_cards(a, b, &part[n++]);
+    if (b->topo != NULL && b->gpu >= 0)
+        gpu_to_host(b, &part[n++]);
+    for (int i = 0; i < n; i++)
+        if (part[i].kind == WM_LIMIT_NONE) {
+            part[0] = part[i];
+            return 0;
+        }
+    return n;
+}
+
+void wm_limit_in_turn(const struct wm_limit *part, int n, int messages, struct wm_limit *out)
+{
+    struct wm_limit slowest = part[0];
+    enum wm_limit_kind kind = WM_LIMIT_LINK;
+    double sum_s = 0; /* a byte */
+    char text[WM_DETOUR_PARTS * (sizeof(slowest.source) + 8)] = "";
+    for (int i = 0; i < n; i++) {
+        wm_limit_narrow(&slowest, &part[i]);
+        kind = part[i].kind == WM_LIMIT_LINK ? kind : WM_LIMIT_ESTIMATE;
+        sum_s += 1 / part[i].bytes_per_s;
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? ", then " : "", part[i].source);
+    }
+    const double slowest_s = 1 / slowest.bytes_per_s;
+    if (messages > 0 && n > 1)
+        wm_limit_say(out, kind, 1 / (slowest_s + (sum_s - slowest_s) / messages), "%.199s", text);
+    else
+        *out = slowest;
+}
+
 /* ---- in words ---- */
 
 static void describe_card(const struct wm_seat *seat, char *text, size_t bytes)

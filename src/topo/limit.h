@@ -57,6 +57,24 @@ enum wm_road { WM_ROAD_DIRECT, WM_ROAD_STAGED }; /* of GPU memory; host memory g
  */
 void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out);
 
+/* What a message through host memory crosses, one after the other: the link of the sender's GPU, the cards, the link of
+ * the receiver's GPU. */
+enum { WM_DETOUR_PARTS = 3 };
+
+/**
+ * From a to b, as far as they have parts: between ranks of one host the middle one is host memory, which has no link.
+ * @return how many; 0 = there is none (host memory of one host), or the speed of one is not known, as part[0] says
+ */
+int wm_limit_detour(const struct wm_seat *a, const struct wm_seat *b, struct wm_limit part[WM_DETOUR_PARTS]);
+
+/**
+ * What one of several messages, or chunks, that go through all parts takes at least, as a rate: through the slowest
+ * part they go one after the other, and one of them through all others before or behind that.
+ * @param n  1 or more, all known
+ * @param messages  0 = any number: the slowest part alone
+ */
+void wm_limit_in_turn(const struct wm_limit *part, int n, int messages, struct wm_limit *out);
+
 /** The same in words for `topo`: "NVLink, 18 links: 450 GB/s", "PIX to mlx5_0, InfiniBand 400 Gb/s". */
 void wm_limit_describe(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, char *text, size_t bytes);
 

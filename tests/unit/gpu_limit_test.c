@@ -228,6 +228,59 @@ static void test_range(void)
     CHECK_INT(wm_gpu_gates(&m.topo, &all[1], 2, gate), 1);
 }
 
+/* Through host memory: each GPU's way there is as wide as its switch's, 16 GB/s less overhead, whatever NVLink there
+ * is. */
+static void test_detour(void)
+{
+    static const struct {
+        int from, to;
+        int parts, messages;
+        double rate; /* of a switch's way up */
+    } rows[] = {
+        { 0, 2, 2, 1, 1.0 / 2 }, /* after each other */
+        { 0, 2, 2, 4, 4.0 / 5 }, /* the first of 4 has a way of its own */
+        { 0, 2, 2, 0, 1 },       /* the slower of both */
+        { 1, 1, 2, 1, 1.0 / 2 }, /* two ranks on one GPU */
+        { 3, -1, 1, 1, 1 },      { -1, 3, 1, 7, 1 }, { -1, -1, 0, 1, 0 },
+    };
+    struct wm_limit part[WM_DETOUR_PARTS], limit;
+    struct machine m;
+    make_machine(&m);
+    join(&m, 0, 2, 4);
+    for (int i = 0; i < COUNT(rows); i++) {
+        const struct wm_seat a = { .topo = &m.topo, .gpu = rows[i].from, .nic = WM_NIC_ANY },
+                             b = { .topo = &m.topo, .gpu = rows[i].to, .nic = WM_NIC_ANY };
+        const int n = wm_limit_detour(&a, &b, part);
+        CHECK_INT(n, rows[i].parts);
+        if (n > 0) {
+            wm_limit_in_turn(part, n, rows[i].messages, &limit);
+            CHECK_INT(limit.kind, WM_LIMIT_LINK);
+            CHECK_NEAR(limit.bytes_per_s, rows[i].rate * PCIE_4_X16 / 2, 1);
+        }
+    }
+    const struct wm_seat a = { .topo = &m.topo, .gpu = 0 }, b = { .topo = &m.topo, .gpu = 2 };
+    CHECK_INT(wm_limit_detour(&a, &b, part), 2);
+    wm_limit_in_turn(part, 2, 1, &limit);
+    CHECK_TEXT(limit.source, "GPU 0: " SWITCH_A ", then GPU 2: " SWITCH_B);
+    m.pci[3].link = m.pci[4].link = (struct wm_pci_link){ 0 };
+    CHECK_INT(wm_limit_detour(&a, &b, part), 0);
+    CHECK_INT(part[0].kind, WM_LIMIT_NONE);
+}
+
+static void test_estimate_of_one_part(void)
+{
+    struct wm_limit part[2], out;
+    wm_limit_say(&part[0], WM_LIMIT_LINK, 10e9, "a link");
+    wm_limit_say(&part[1], WM_LIMIT_ESTIMATE, 40e9, "a guess");
+    wm_limit_in_turn(part, 2, 1, &out);
+    CHECK_INT(out.kind, WM_LIMIT_ESTIMATE);
+    CHECK_NEAR(out.bytes_per_s, 8e9, 1);
+    CHECK_TEXT(out.source, "a link, then a guess");
+    wm_limit_in_turn(part, 2, 0, &out);
+    CHECK_INT(out.kind, WM_LIMIT_LINK); /* that of the slowest */
+    CHECK_NEAR(out.bytes_per_s, 10e9, 1);
+}
+
 static void test_shown_speeds(void)
 {
     CHECK_NEAR(wm_nvlink_data_bytes_per_s(26.562e9), 25e9, 0); /* as NVML cuts it */
@@ -243,6 +296,8 @@ int main(void)
     test_pci();
     test_nvlink();
     test_range();
+    test_detour();
+    test_estimate_of_one_part();
     test_shown_speeds();
     return wm_tests_end();
 }

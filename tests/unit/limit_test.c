@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-#define NDR "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"
+#define AT_GPU "0000:1b:00.0"
+#define NDR    "mlx5_0: 400 Gb/sec (4X NDR); PCIe 5.0 x16 allows more"
 
 #define TEXT(array, text) snprintf((array), sizeof(array), "%s", (text))
 
@@ -443,6 +444,7 @@ struct stage {
     struct wm_plan plan;
     struct wm_plan_transport transport;
     struct wm_endpoint endpoint;
+    struct wm_plan_memory memory;
     struct wm_arm_spec spec;
     struct wm_cell cell;
     struct wm_arm arm;
@@ -465,7 +467,10 @@ static void set_stage(struct stage *s, const struct wm_benchmark *bench, const c
     }
     s->transport.transport = &wm_transport_mpi;
     s->endpoint.is = &s->transport;
-    s->spec = (struct wm_arm_spec){ .bench = bench, .algo = algorithm(bench, algo), .window = 4, .type = WM_FLOAT };
+    s->memory = (struct wm_plan_memory){ .send = &wm_mem_host, .receive = &wm_mem_host };
+    s->spec = (struct wm_arm_spec){
+        .bench = bench, .algo = algorithm(bench, algo), .window = 4, .type = WM_FLOAT, .memory = &s->memory
+    };
     s->cell = (struct wm_cell){ .planned = true, .bytes = bytes, .window = bench->windowed ? 4 : 1 };
     s->arm = (struct wm_arm){ .spec = &s->spec, .cell = &s->cell, .endpoint = &s->endpoint, .status = WM_MEASURED };
     s->arm.point.ranks = bench->shape == WM_PAIR ? 2 : ranks;
@@ -816,6 +821,50 @@ static void test_claims_of_transports(void)
     wm_limits_close(&s.limits);
 }
 
+/* GPU memory through host memory: 1/58.4 to the host, 1/50 over the cards and 1/58.4 to the GPU, after each other or,
+ * of many, at once. */
+static void test_detour_cells(void)
+{
+    static const double gpu = 64e9 * 128 / 130 * 256 / 276, card = 50e9;
+    const double turn_s = 2 / gpu + 1 / card; /* a byte */
+    const struct wm_plan_memory to_host = { .send = &wm_mem_device, .receive = &wm_mem_host };
+    struct wm_pair across = { 0, 2 }, inside = { 0, 1 };
+    struct wm_round round = { &across, 1 };
+    struct stage s;
+    set_stage(&s, &wm_benchmark_latency, NULL, two_and_two, 4, 1000000);
+    s.memory = (struct wm_plan_memory){ .send = &wm_mem_device, .receive = &wm_mem_device };
+    s.spec.round = &round;
+    s.spec.path = WM_PATH_STAGED;
+    measure(&s, true, 1e15 * turn_s);
+    check_limit(&s, 1 / turn_s, 1,
+                "GPU 0: PCIe 5.0 x16 at " AT_GPU ", then " NDR ", then GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.spec.path = WM_PATH_PIPELINED;
+    measure(&s, true, 40000);
+    check_limit(&s, card, 0.5, NDR);
+    s.spec.path = WM_PATH_DIRECT;
+    measure(&s, true, 40000);
+    check_limit(&s, card, 0.5, NDR);
+    s.spec.memory = &to_host; /* the other side's GPU has no part in it */
+    s.spec.path = WM_PATH_STAGED;
+    measure(&s, true, 1e15 / gpu + 1e15 / card);
+    check_limit(&s, 1 / (1 / gpu + 1 / card), 1, "GPU 0: PCIe 5.0 x16 at " AT_GPU ", then " NDR);
+    s.machine.pci[GPU_A].link = (struct wm_pci_link){ 0 };
+    s.machine.pci[DOWN_GPU_A].link = s.machine.pci[UP_A].link = s.machine.pci[PORT_A].link = s.machine.pci[GPU_A].link;
+    measure(&s, true, 40000);
+    check_no_limit(&s);
+    set_stage(&s, &wm_benchmark_bandwidth, NULL, two_and_two, 4, 1000000); /* a window of 4 */
+    s.memory = (struct wm_plan_memory){ .send = &wm_mem_device, .receive = &wm_mem_device };
+    s.spec.round = &round;
+    s.spec.path = WM_PATH_STAGED;
+    measure(&s, true, 1e15 * (1 / card + 2 / gpu / 4));
+    check_limit(&s, 1 / (1 / card + 2 / gpu / 4), 1,
+                "GPU 0: PCIe 5.0 x16 at " AT_GPU ", then " NDR ", then GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    round.pair = &inside; /* host memory is no link */
+    measure(&s, true, 1e15 * (1 / gpu + 1 / gpu / 4));
+    check_limit(&s, 1 / (1 / gpu + 1 / gpu / 4), 1,
+                "GPU 0: PCIe 5.0 x16 at " AT_GPU ", then GPU 1: PCIe 5.0 x16 at 0000:9b:00.0");
+}
+
 static void append(void *text, const char *sentence)
 {
     size_t used = strlen(text);
@@ -936,6 +985,7 @@ static void test_copy(void)
 
 int main(void)
 {
+    test_detour_cells();
     test_pci();
     test_nvlink();
     test_nvlink_domain();
