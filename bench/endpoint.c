@@ -140,10 +140,10 @@ static int gather_claims(struct wm_endpoint *e, const struct wm_world *world, st
 {
     if (e->is->transport->claim == NULL)
         return WM_OK;
-    if (world->rank == 0 && (e->claim = calloc((size_t)world->size, sizeof(*e->claim))) == NULL)
+    if ((e->claim = calloc((size_t)world->size, sizeof(*e->claim))) == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "claims of %d ranks", world->size);
     return wm_world_agree(world, WM_SPIN, err) == WM_OK
-               ? wm_world_gather(world, &e->said, sizeof(e->said), e->claim, WM_SPIN, err)
+               ? wm_world_allgather(world, &e->said, sizeof(e->said), e->claim, err)
                : (int)err->code;
 }
 

@@ -27,7 +27,7 @@ struct wm_endpoint {
     enum wm_code lost;          /* WM_OK, or why its cells cannot run any more */
     char lost_reason[512];
     struct wm_claim said;   /* what this rank's endpoint says that it uses; fabric UNKNOWN: it cannot say */
-    struct wm_claim *claim; /* by rank, on rank 0; NULL before it is opened, and where the transport says nothing */
+    struct wm_claim *claim; /* by rank; NULL before it is opened, and where the transport says nothing */
 };
 
 /** What all endpoints of a run are opened with. */

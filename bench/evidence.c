@@ -64,10 +64,23 @@ static bool rdma_stood_still(const struct wm_witness *w)
  * nothing but a claim makes it one, unless the device stood still. */
 static bool on_road(const struct wm_witness *w, const struct wm_traffic_counter *c, enum wm_fabric wanted)
 {
-    enum wm_fabric fabric = w->claim.fabric != WM_FABRIC_UNKNOWN ? w->claim.fabric : wanted;
-    if (w->claim.device[0] != '\0')
-        return is_device(c->device, w->claim.device);
-    return c->fabric == fabric && (!c->carries_rdma || rdma_stood_still(w));
+    static const struct wm_claim silence = { .fabric = WM_FABRIC_UNKNOWN };
+    const struct wm_claim *claim = w->n_claims > 0 ? w->claim : &silence;
+    for (int i = 0; i == 0 || i < w->n_claims; i++) {
+        enum wm_fabric fabric = claim[i].fabric != WM_FABRIC_UNKNOWN ? claim[i].fabric : wanted;
+        if (claim[i].device[0] != '\0' ? is_device(c->device, claim[i].device)
+                                       : c->fabric == fabric && (!c->carries_rdma || rdma_stood_still(w)))
+            return true;
+    }
+    return false;
+}
+
+static bool claims_nothing(const struct wm_witness *w)
+{
+    for (int i = 0; i < w->n_claims; i++)
+        if (w->claim[i].fabric != WM_FABRIC_UNKNOWN || w->claim[i].device[0] != '\0')
+            return false;
+    return true;
 }
 
 /* Did other traffic of the counter matter beside this one's? */
@@ -129,7 +142,7 @@ static void judge_one(const struct wm_witness *w, enum wm_fabric wanted, struct 
 {
     struct testimony t;
     const enum wm_fabric asked = wanted;
-    if (w->claim.fabric == WM_FABRIC_UNKNOWN && w->claim.device[0] == '\0' && wanted == WM_FABRIC_UNKNOWN)
+    if (claims_nothing(w) && wanted == WM_FABRIC_UNKNOWN)
         wanted = fabric_that_moved(w);
     hear(w, wanted, &t);
     bool proven = t.best != NULL && t.road_share >= moved_share;

@@ -18,7 +18,9 @@ struct wm_witness {
     uint64_t least_received_bytes;
     const struct wm_traffic *moved; /* counters' rise while the arm ran alone; NULL: unreadable */
     const struct wm_traffic *idle;  /* their rise in the same time while nothing ran, scaled; NULL = not looked at */
-    struct wm_claim claim;
+    const struct wm_claim
+        *claim; /* of the host's ranks that have a part, each once: rails are a road of several cards */
+    int n_claims;
 };
 
 struct wm_judgement {
@@ -28,10 +30,11 @@ struct wm_judgement {
 };
 
 /**
- * proven: on every host that had to send or receive, the claimed device's (or any one device's, where nothing is
- * claimed) counters moved at least 0.9 of it (packets: that many bytes / MTU). contradicted: on some host less than 0.1
- * of it while counters of another road moved at least 0.5. Else unproven: unreadable, too little traffic (not ten times
- * what moved while idle), one host only. The statistics of an interface that itself carries RDMA never contradict.
+ * proven: on every host that had to send or receive, the claimed devices' (or any one device's, where nothing is
+ * claimed) counters together moved at least 0.9 of it (packets: that many bytes / MTU). contradicted: on some host less
+ * than 0.1 of it while counters of another road moved at least 0.5. Else unproven: unreadable, too little traffic (not
+ * ten times what moved while idle), one host only. The statistics of an interface that itself carries RDMA never
+ * contradict.
  * @param wanted  the fabric that the user asked for: bytes that are proven to have taken another one contradict, too;
  *                UNKNOWN = none
  */

@@ -18,7 +18,8 @@ static const uint64_t idle_ns = 50000000;
 struct testimony {
     char host[64]; /* its name; "": another rank speaks for it */
     struct wm_judgement judgement;
-    struct wm_claim claim;
+    struct wm_claim claim;               /* this rank's own */
+    bool has_part;                       /* bytes of this rank cross between hosts, or may */
     uint64_t sent_bytes, received_bytes; /* at least */
     int n;
     struct told {
@@ -58,6 +59,26 @@ static void sleep_ns(uint64_t ns)
 {
     struct timespec t = { (time_t)(ns / 1000000000u), (long)(ns % 1000000000u) };
     nanosleep(&t, NULL);
+}
+
+/* What its ranks say they use, each word once. */
+struct road {
+    struct wm_claim *claim;
+    int n;
+};
+
+static bool is_same_claim(const struct wm_claim *a, const struct wm_claim *b)
+{
+    return a->fabric == b->fabric && strcmp(a->device, b->device) == 0 && strcmp(a->provider, b->provider) == 0 &&
+           strcmp(a->how, b->how) == 0;
+}
+
+static void add_claim(struct road *road, const struct wm_claim *claim)
+{
+    for (int i = 0; i < road->n; i++)
+        if (is_same_claim(&road->claim[i], claim))
+            return;
+    road->claim[road->n++] = *claim;
 }
 
 static int read_counters(struct wm_witnesses *w, struct wm_traffic *out, struct wm_err *err)
@@ -142,7 +163,7 @@ static void keep_counters(struct testimony *t, const struct wm_traffic *moved)
 }
 
 static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint64_t ns, enum wm_fabric wanted,
-                    struct testimony *t)
+                    const struct road *road, struct testimony *t)
 {
     struct wm_traffic idle = { .counter = calloc((size_t)w->idle.n + 1, sizeof(*idle.counter)) };
     if (idle.counter != NULL)
@@ -153,7 +174,8 @@ static void testify(struct wm_witnesses *w, const struct wm_traffic *moved, uint
         .least_received_bytes = t->received_bytes,
         .moved = moved,
         .idle = &idle,
-        .claim = t->claim,
+        .claim = road->claim,
+        .n_claims = road->n,
     };
     wm_evidence_judge(&witness, 1, wanted, &t->judgement);
     if (t->judgement.verdict != WM_VERDICT_NONE)
@@ -189,15 +211,23 @@ static void library_must(const struct wm_witnesses *w, const struct wm_arm *arm,
     t->received_bytes = (uint64_t)(bytes * (root_here * with.in + (1 - root_here) * without.in));
 }
 
-/* Collective: what `calls` calls of the arm must move between this rank's host and others. */
-static int must_move(struct wm_witnesses *w, const struct wm_comparison *c, const struct wm_arm *arm, uint64_t calls,
-                     struct testimony *t, struct wm_err *err)
+static bool crosses(const struct wm_crossing *c)
 {
-    struct wm_crossing mine = { 0 }, *all = calloc((size_t)c->members->size, sizeof(*all));
+    return c->out_bytes + c->in_bytes > 0;
+}
+
+/* Collective: what `calls` calls of the arm must move between this rank's host and others, and by which road its ranks
+ * say that they do. road->claim is the caller's to free, also after an error. */
+static int must_move(struct wm_witnesses *w, const struct wm_comparison *c, const struct wm_arm *arm, uint64_t calls,
+                     struct testimony *t, struct road *road, struct wm_err *err)
+{
+    const size_t members = (size_t)c->members->size;
+    struct wm_crossing mine = { 0 }, *all = calloc(members, sizeof(*all));
     enum wm_coll_kind kind = WM_COLL_BARRIER;
     int host = w->plan->host_of[w->rank];
     bool library = wm_crossing_of_arm(w->plan, arm, w->rank, &mine, &kind);
-    if (all == NULL)
+    road->claim = calloc(members, sizeof(*road->claim));
+    if (all == NULL || road->claim == NULL)
         wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", c->members->size);
     if (wm_world_agree(c->members, WM_SPIN, err) != WM_OK ||
         wm_world_allgather(c->members, &mine, sizeof(mine), all, err) != WM_OK) {
@@ -208,17 +238,20 @@ static int must_move(struct wm_witnesses *w, const struct wm_comparison *c, cons
         if (w->plan->host_of[c->member[m]] == host) {
             t->sent_bytes += calls * all[m].out_bytes;
             t->received_bytes += calls * all[m].in_bytes;
+            if (arm->endpoint->claim != NULL && (library || crosses(&all[m])))
+                add_claim(road, &arm->endpoint->claim[c->member[m]]);
         }
+    t->has_part = library || crosses(&mine);
     if (library && kind != WM_COLL_ALLTOALLV)
         library_must(w, arm, kind, host, (double)calls, t);
     free(all);
     return WM_OK;
 }
 
-/* What this rank's puts and gets must move over the links of its GPU, whoever else is on the host. Where the GPU and
- * those of its peers are not joined by one fabric there is nothing to be told by its counters. */
-static int gpu_must_move(const struct wm_witnesses *w, const struct wm_arm *arm, uint64_t calls, struct testimony *t,
-                         struct wm_err *err)
+/* Collective: what this rank's puts and gets must move over the links of its GPU, whoever else is on the host. Where
+ * the GPU and those of its peers are not joined by one fabric there is nothing to be told by its counters. */
+static int gpu_must_move(const struct wm_witnesses *w, const struct wm_comparison *c, const struct wm_arm *arm,
+                         uint64_t calls, struct testimony *t, struct road *road, struct wm_err *err)
 {
     struct wm_plan apart = *w->plan;
     struct wm_crossing mine = { 0 };
@@ -227,14 +260,18 @@ static int gpu_must_move(const struct wm_witnesses *w, const struct wm_arm *arm,
     for (int r = 0; own != NULL && r < apart.ranks; r++)
         own[r] = r;
     apart.host_of = own;
-    if (own == NULL)
-        return wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", apart.ranks);
-    if (arm->part && arm->endpoint->said.fabric != WM_FABRIC_UNKNOWN)
+    road->claim = calloc(1, sizeof(*road->claim));
+    if (own == NULL || road->claim == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", apart.ranks);
+    else if (arm->part && arm->endpoint->said.fabric != WM_FABRIC_UNKNOWN)
         wm_crossing_of_arm(&apart, arm, w->rank, &mine, &kind);
     t->sent_bytes = calls * mine.out_bytes;
     t->received_bytes = calls * mine.in_bytes;
+    t->has_part = crosses(&mine);
+    if (road->claim != NULL)
+        add_claim(road, &arm->endpoint->said);
     free(own);
-    return WM_OK;
+    return wm_world_agree(c->members, WM_SPIN, err);
 }
 
 /* ---- the block ---- */
@@ -295,17 +332,17 @@ static int observe(struct wm_witnesses *w, struct wm_comparison *c, struct wm_ar
 
 /* ---- rank 0 ---- */
 
-static json_t *claim_to_json(const struct testimony *t)
+static json_t *claim_to_json(const char *host, const struct wm_claim *claim)
 {
-    json_t *o = json_pack("{s:o}", "host", wm_result_text(t->host));
-    if (t->claim.fabric != WM_FABRIC_UNKNOWN)
-        json_object_set_new(o, "fabric", json_string(wm_fabric_names[t->claim.fabric]));
-    if (t->claim.device[0] != '\0')
-        json_object_set_new(o, "device", wm_result_text(t->claim.device));
-    if (t->claim.provider[0] != '\0')
-        json_object_set_new(o, "provider", wm_result_text(t->claim.provider));
-    if (t->claim.how[0] != '\0')
-        json_object_set_new(o, "how", wm_result_text(t->claim.how));
+    json_t *o = json_pack("{s:o}", "host", wm_result_text(host));
+    if (claim->fabric != WM_FABRIC_UNKNOWN)
+        json_object_set_new(o, "fabric", json_string(wm_fabric_names[claim->fabric]));
+    if (claim->device[0] != '\0')
+        json_object_set_new(o, "device", wm_result_text(claim->device));
+    if (claim->provider[0] != '\0')
+        json_object_set_new(o, "provider", wm_result_text(claim->provider));
+    if (claim->how[0] != '\0')
+        json_object_set_new(o, "how", wm_result_text(claim->how));
     return o;
 }
 
@@ -319,17 +356,27 @@ static json_t *counter_to_json(const struct testimony *t, const struct told *tol
     return o;
 }
 
-static void conclude(const struct testimony *all, int n, struct wm_evidence *out)
+/* Has no rank of this host before it said the same? */
+static bool is_news(const struct wm_world *members, const struct testimony *all, int m)
+{
+    for (int k = 0; k < m; k++)
+        if (all[k].has_part && members->places[k].host_index == members->places[m].host_index &&
+            is_same_claim(&all[k].claim, &all[m].claim))
+            return false;
+    return true;
+}
+
+static void conclude(const struct wm_world *members, const struct testimony *all, struct wm_evidence *out)
 {
     out->claims = json_array();
     out->counters = json_array();
-    for (int m = 0; m < n; m++) {
+    for (int m = 0; m < members->size; m++) {
         const struct testimony *t = &all[m];
+        if (t->has_part && t->claim.how[0] != '\0' && is_news(members, all, m))
+            json_array_append_new(out->claims, claim_to_json(members->places[m].host, &t->claim));
         if (t->host[0] == '\0')
             continue;
         wm_evidence_join(&out->judgement, &t->judgement);
-        if (t->claim.how[0] != '\0' && t->judgement.verdict != WM_VERDICT_NONE)
-            json_array_append_new(out->claims, claim_to_json(t));
         for (int i = 0; i < t->n; i++)
             json_array_append_new(out->counters, counter_to_json(t, &t->counter[i]));
     }
@@ -343,7 +390,7 @@ static int put_together(struct wm_comparison *c, const struct testimony *mine, s
         wm_fail(err, WM_ENOMEM, "calloc", 0, "evidence of %d ranks", c->members->size);
     if (wm_world_agree(c->members, WM_SPIN, err) == WM_OK &&
         wm_world_gather(c->members, mine, sizeof(*mine), all, WM_SPIN, err) == WM_OK && all != NULL)
-        conclude(all, c->members->size, out);
+        conclude(c->members, all, out);
     free(all);
     return err->code;
 }
@@ -359,6 +406,7 @@ static int hear_claims(struct wm_comparison *c, const struct wm_arm *arm, struct
                        struct wm_evidence *out, struct wm_err *err)
 {
     mine->claim = arm->endpoint->said;
+    mine->has_part = mine->host[0] != '\0';
     mine->judgement.verdict = WM_UNPROVEN;
     snprintf(mine->judgement.reason, sizeof(mine->judgement.reason), "within a host no counter tells which way %s took",
              arm->endpoint->is->transport->name);
@@ -373,6 +421,7 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
     bool looks = gpus || first_on_host(w, c, host) == c->members->rank;
     struct testimony mine = { .n = 0 };
     struct wm_traffic moved = { 0 };
+    struct road road = { 0 };
     double calls_in_block = block_ns / (arm->call_ns > 1 ? arm->call_ns : 1);
     uint64_t ns, calls = calls_in_block > BLOCK_OPERATIONS ? (uint64_t)calls_in_block : BLOCK_OPERATIONS;
     *out = (struct wm_evidence){ 0 };
@@ -383,18 +432,15 @@ int wm_witness(struct wm_witnesses *w, struct wm_comparison *c, struct wm_arm *a
             judge_unseen(arm, &out->judgement);
         return only_says(arm) ? hear_claims(c, arm, &mine, out, err) : WM_OK;
     }
-    if (wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err) != WM_OK ||
-        (!gpus && must_move(w, c, arm, calls, &mine, err) != WM_OK))
-        return err->code;
-    if (gpus)
-        gpu_must_move(w, arm, calls, &mine, err);
-    if (gpus && wm_world_agree(c->members, WM_SPIN, err) != WM_OK)
-        return err->code;
-    int rc = observe(w, c, arm, calls, looks, &moved, &ns, err);
-    if (looks && rc == WM_OK) {
-        mine.claim = arm->endpoint->said;
-        testify(w, &moved, ns, arm->endpoint->is->fabric, &mine);
-    }
+    int rc = wm_world_bcast(c->members, 0, &calls, sizeof(calls), WM_SPIN, err);
+    if (rc == WM_OK)
+        rc = gpus ? gpu_must_move(w, c, arm, calls, &mine, &road, err) : must_move(w, c, arm, calls, &mine, &road, err);
+    if (rc == WM_OK)
+        rc = observe(w, c, arm, calls, looks, &moved, &ns, err);
+    if (looks && rc == WM_OK)
+        testify(w, &moved, ns, arm->endpoint->is->fabric, &road, &mine);
+    mine.claim = arm->endpoint->said;
+    free(road.claim);
     wm_traffic_free(&moved);
     if (rc == WM_OK && arm->endpoint->lost == WM_OK)
         rc = put_together(c, &mine, out, err);

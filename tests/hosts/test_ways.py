@@ -66,6 +66,30 @@ def test_arms_are_judged_one_by_one(make_lab, with_card, load_result, tmp_path):
     assert [(cell["status"], cell["evidence"]["verdict"]) for cell in cells] == [("measured", "proven"), ("failed", "contradicted")]
 
 
+@pytest.fixture
+def two_rails(make_lab):
+    """Two hosts with a second link between them: eth1."""
+    lab = make_lab(2)
+    subprocess.run(["ip", "-n", f"{lab.name}-h1", "link", "add", "eth1", "type", "veth", "peer", "name", "eth1",
+                    "netns", f"{lab.name}-h2"], check=True)
+    for number in (1, 2):
+        host = f"{lab.name}-h{number}"
+        subprocess.run(["ip", "-n", host, "address", "add", f"203.0.113.{number}/24", "dev", "eth1"], check=True)
+        subprocess.run(["ip", "-n", host, "link", "set", "eth1", "up"], check=True)
+    return lab
+
+
+def test_ranks_of_a_host_with_a_card_each_prove_their_way_together(two_rails, wiremark, load_result, tmp_path):
+    end = two_rails.mpirun(4, wiremark, "run", "alltoall", "--algo", "pairwise", "--transport", "ofi", "--provider", "tcp",
+                           "--nic", "eth0,eth1", "--bytes", "64K", "--require-proven", *QUICK)
+    assert end.rc == 0, end.output
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    said = [(claim["host"], claim["device"]) for claim in cell["evidence"]["claims"]]
+    assert said == [("h1", "eth0"), ("h1", "eth1"), ("h2", "eth0"), ("h2", "eth1")]
+    seen = {(counter["host"], counter["device"]) for counter in cell["evidence"]["counters"] if counter["device"] != "lo"}
+    assert seen == set(said), seen
+
+
 REFUSED = [
     (3, "h1", ["--fabric", "roce"], "--fabric roce: looked for an active RoCE port on host h2 and found eth0 (tcp), lo (tcp)"),
     (3, "h1", ["--nic", "mlx5_0"], "--nic mlx5_0: there is no such card on host h2; there are eth0 (tcp), lo (tcp)"),

@@ -371,7 +371,8 @@ static void check_cases(void)
                                 .least_received_bytes = both ? 1000000 : c->least_received,
                                 .moved = &now,
                                 .idle = &before,
-                                .claim = c->claim };
+                                .claim = &c->claim,
+                                .n_claims = 1 };
         struct wm_judgement got;
         wm_evidence_judge(&w, 1, c->wanted, &got);
         if (!CHECK_TEXT(wm_verdict_names[got.verdict], wm_verdict_names[c->verdict]) ||
@@ -386,9 +387,9 @@ static void check_hosts(void)
     struct wm_traffic one = { .counter = &good, .n = 1 }, two = { .counter = bad, .n = 2 };
     struct wm_claim claim = { .fabric = WM_FABRIC_IB, .device = "mlx5_0:1" };
     struct wm_witness w[] = {
-        { .host = "h1", .least_sent_bytes = 1000000, .moved = &one, .claim = claim },
-        { .host = "h2", .least_received_bytes = 1000000, .moved = &two, .claim = claim },
-        { .host = "h3", .moved = NULL, .claim = claim }, /* no part in it */
+        { .host = "h1", .least_sent_bytes = 1000000, .moved = &one, .claim = &claim, .n_claims = 1 },
+        { .host = "h2", .least_received_bytes = 1000000, .moved = &two, .claim = &claim, .n_claims = 1 },
+        { .host = "h3", .moved = NULL, .claim = &claim, .n_claims = 1 }, /* no part in it */
     };
     struct wm_judgement got;
     wm_evidence_judge(w, 3, WM_FABRIC_UNKNOWN, &got);
@@ -398,9 +399,40 @@ static void check_hosts(void)
     CHECK_INT(got.verdict, WM_VERDICT_NONE);
 }
 
+/* Ranks of one host that use a card each: the cards together are the road. */
+static void check_rails(void)
+{
+    struct wm_traffic_counter half[] = { IB(500000), ETH(0), ROCE(500000) };
+    struct wm_traffic moved = { .counter = half, .n = 3 };
+    const struct wm_claim claims[] = { { .fabric = WM_FABRIC_IB, .device = "mlx5_0:1" },
+                                       { .fabric = WM_FABRIC_ROCE, .device = "mlx5_1:1" } };
+    const struct rail_case {
+        const struct wm_claim *claim;
+        int n;
+        const char *verdict, *reason;
+    } rows[] = {
+        { claims, 2, "proven", "" },
+        { claims, 1, "unproven", "h1: mlx5_0:1 moved 50 % of the bytes" },
+        { NULL, 0, "unproven", "h1: mlx5_0:1 moved 50 % of the bytes" },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct wm_witness w = { .host = "h1",
+                                .least_sent_bytes = 1000000,
+                                .least_received_bytes = 1000000,
+                                .moved = &moved,
+                                .claim = rows[i].claim,
+                                .n_claims = rows[i].n };
+        struct wm_judgement got;
+        wm_evidence_judge(&w, 1, WM_FABRIC_UNKNOWN, &got);
+        CHECK_TEXT(wm_verdict_names[got.verdict], rows[i].verdict);
+        CHECK_TEXT(got.reason, rows[i].reason);
+    }
+}
+
 int main(void)
 {
     check_cases();
+    check_rails();
     check_hosts();
     return wm_tests_end();
 }
