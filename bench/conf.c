@@ -113,7 +113,7 @@ const struct wm_option wm_conf_what[] = {
       AT(algos),
       .help =
           "algorithm, or BENCHMARK:NAME, or all, or auto: the fastest of all for each size, tried before it; without "
-          "it the first that list shows" },
+          "it the first that list shows, or auto where that is native and the transport has no collectives" },
     { .name = "in-place", .type = WM_OPT_FLAG, AT(in_place), .help = "collectives on one buffer for input and output" },
     { .name = "root",
       .arg = "RANK|rotate",

@@ -26,9 +26,10 @@ struct maker {
     struct wm_plan *plan;
     const struct wm_benchmark **bench; /* chosen */
     int n_bench;
-    bool by_name;    /* the user named them */
-    bool implied;    /* some of the memory is what rows have of their own: --mem was not given */
-    uint64_t *bytes; /* requested sizes, ascending */
+    bool by_name;     /* the user named them */
+    bool leaves_algo; /* no word of --algo means the benchmark at hand */
+    bool implied;     /* some of the memory is what rows have of their own: --mem was not given */
+    uint64_t *bytes;  /* requested sizes, ascending */
     int n_bytes;
     struct wm_err *err;
 };
@@ -330,6 +331,7 @@ static int choose_algorithms(struct maker *m, const struct wm_benchmark *b, cons
     for (int i = 0; i < m->conf->algos.n; i++)
         if (add_algorithms(m, b, m->conf->algos.value[i], list, n) != WM_OK)
             return m->err->code;
+    m->leaves_algo = *n == 0;
     if (*n > 0)
         return WM_OK;
     for (int i = 0; m->by_name && i < m->conf->algos.n; i++)
@@ -537,13 +539,22 @@ static void name_ways(const struct wm_plan *plan, struct wm_sweep *sweep)
     name_own_lists(plan, sweep);
 }
 
+/* Also where only one is asked for: some transports have no native one. */
+static bool algorithms_differ(const struct wm_sweep *sweep)
+{
+    for (int a = 1; a < sweep->n_arms; a++)
+        if (sweep->arm[a].algo != sweep->arm[0].algo)
+            return true;
+    return false;
+}
+
 /* @param memories  of which the row can be */
 static void name_factors(const struct wm_plan *plan, const int n[FACTORS], int memories, struct wm_sweep *sweep)
 {
     if (n[F_TRANSPORT] > 1)
         name_ways(plan, sweep);
     for (int f = F_TRANSPORT + 1; f < FACTORS; f++)
-        if ((f == F_MEM ? memories : n[f]) > 1 && sweep->n_varies < 8)
+        if ((f == F_MEM ? memories > 1 : f == F_ALGO ? algorithms_differ(sweep) : n[f] > 1) && sweep->n_varies < 8)
             snprintf(sweep->varies[sweep->n_varies++], sizeof(sweep->varies[0]), "%s", factor_names[f]);
 }
 
@@ -660,6 +671,15 @@ static bool is_arm(const struct maker *m, const struct wm_benchmark *b, const in
     return at[F_PATH] == 0 || device;
 }
 
+/* A library's own collective where nobody named an algorithm; a transport without any has ours. */
+static const struct wm_algorithm *algorithm_of(const struct maker *m, const struct wm_benchmark *b,
+                                               const struct wm_algorithm *algo, int transport)
+{
+    const struct wm_transport *t = m->request->transport[transport].transport;
+    const bool lacks = takes_transport(b) && t->bind_coll == NULL && t->ops->post_send != NULL;
+    return m->leaves_algo && lacks && strcmp(algo->name, "native") == 0 ? automatic(b) : algo;
+}
+
 static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct wm_algorithm *const *algos, int round,
                     const int at[FACTORS], struct wm_arm_spec *arm)
 {
@@ -667,7 +687,7 @@ static int fill_arm(struct maker *m, const struct wm_benchmark *b, const struct 
     enum wm_dtype usual = b->reduces ? WM_FLOAT : WM_INT8;
     *arm = (struct wm_arm_spec){
         .bench = b,
-        .algo = algos[at[F_ALGO]],
+        .algo = algorithm_of(m, b, algos[at[F_ALGO]], at[F_TRANSPORT]),
         .transport = at[F_TRANSPORT],
         .type = c->dtypes.n ? (enum wm_dtype)c->dtypes.value[at[F_DTYPE]] : usual,
         .op = (enum wm_redop)c->ops.value[at[F_OP]],
@@ -771,7 +791,6 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
     const int memories = takes_bytes(b) ? count_memories(m, b) : 1;
     if (memories == 0)
         return refuse_memory(m, b);
-    name_factors(m->plan, n, memories, sweep);
     sweep->bench = b;
     sweep->n_sizes = takes_bytes(b) ? m->n_bytes : 1;
     sweep->arm = calloc((size_t)arms, sizeof(*sweep->arm));
@@ -781,6 +800,7 @@ static int make_sweep(struct maker *m, const struct wm_benchmark *b, int round)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "%d arms of %s", arms, b->name);
     if (fill_arms(m, sweep, algos, round, n, arms) != WM_OK)
         return m->err->code;
+    name_factors(m->plan, n, memories, sweep);
     int before = m->plan->n_cells;
     fill_cells(m, sweep);
     if (m->plan->n_cells == before)

@@ -196,6 +196,23 @@ def test_list_names_the_providers_that_can_be_used(providers):
     assert "shm" in providers and any(name.split(";")[0] == "tcp" for name in providers), providers
 
 
+def test_collectives_need_no_word_for_the_algorithm(wiremark, mpirun, load_result, tmp_path):
+    """The library's own, and where the transport has none the fastest of ours."""
+    end = mpirun(2, wiremark, "run", "allreduce", "barrier", "--transport", "mpi,ofi", "--bytes", "64", "--cell-time", "20ms",
+                 "--min-samples", "20", "--output", "result.json", env=LOOPBACK)
+    assert end.rc == 0, end.output
+    result = load_result(tmp_path / "result.json")
+    assert [(cell["bench"], cell["transport"], cell["algo"], cell["status"]) for cell in result["cells"]] == [
+        ("allreduce", "mpi", "native", "measured"), ("allreduce", "ofi", "auto", "measured"),
+        ("barrier", "mpi", "native", "measured"), ("barrier", "ofi", "auto", "measured")]
+    assert [comparison["varies"] for comparison in result["comparisons"]] == [["transport", "algo"]] * 2
+
+
+def test_a_native_collective_that_is_named_is_missed(ofi):
+    end = ofi(2, "allreduce", "--algo", "native", "--bytes", "64", "--cell-time", "20ms")
+    assert end.rc == 3 and "transport ofi has no collectives of its own: use a composed algorithm" in end.stdout, end.output
+
+
 @pytest.mark.parametrize("ranks", [2, 3, 5])
 def test_every_composed_algorithm_of_every_collective(wiremark, ofi, load_result, tmp_path, ranks):
     benches = dict(re.findall(r"^  ([\w-]+) .*\n(?: +size: .*\n)? +algorithms: native (.*)", listed(wiremark), re.M))
