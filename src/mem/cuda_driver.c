@@ -2,15 +2,18 @@
 
 #include <dlfcn.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct symbol {
     const char *name;
     size_t member;
+    bool may_lack;
 } symbols[] = {
-#define SYMBOL(name, symbol, type, arguments) { #symbol, offsetof(struct wm_cuda_driver, name) },
-    WM_CUDA_CALLS(SYMBOL)
+#define SYMBOL(name, symbol, type, arguments) { #symbol, offsetof(struct wm_cuda_driver, name), false },
+#define LATER(name, symbol, type, arguments)  { #symbol, offsetof(struct wm_cuda_driver, name), true },
+    WM_CUDA_CALLS(SYMBOL) WM_CUDA_LATER_CALLS(LATER)
 };
 
 int wm_cuda_driver_open(const char *library, struct wm_cuda_driver *out, struct wm_err *err)
@@ -24,7 +27,7 @@ int wm_cuda_driver_open(const char *library, struct wm_cuda_driver *out, struct 
     }
     for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
         void *address = dlsym(driver.library, symbols[i].name);
-        if (address == NULL) {
+        if (address == NULL && !symbols[i].may_lack) {
             dlclose(driver.library);
             return wm_fail(err, WM_EABSENT, "", 0, "%s has no function %s: the driver is too old, update it", library,
                            symbols[i].name);

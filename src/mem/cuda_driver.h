@@ -31,6 +31,16 @@ enum wm_cuda_number { /* flags and attributes */
                       WM_CUDA_ATTRIBUTE_PROCESSORS = 16,
                       WM_CUDA_ATTRIBUTE_MANAGED = 83,
                       WM_CUDA_ATTRIBUTE_CONCURRENT_MANAGED = 89,
+                      /* of memory that cards reach */
+                      WM_CUDA_ATTRIBUTE_GPUDIRECT = 116,
+                      WM_CUDA_ATTRIBUTE_FLUSH_OPTIONS = 117,
+                      WM_CUDA_ATTRIBUTE_WRITES_ORDERING = 118,
+                      WM_CUDA_ATTRIBUTE_DMABUF = 124,
+                      WM_CUDA_HANDLE_DMABUF = 1,
+                      WM_CUDA_FLUSH_BY_HOST = 1,
+                      WM_CUDA_ORDERED_TO_OWNER = 100,
+                      WM_CUDA_FLUSH_CURRENT_CONTEXT = 0,
+                      WM_CUDA_FLUSH_TO_OWNER = 100,
 };
 
 struct wm_cuda_uuid { /* CUuuid */
@@ -108,6 +118,12 @@ struct wm_cuda_ipc { /* CUipcMemHandle */
     CALL(stream_wait, cuStreamWaitEvent, PFN_cuStreamWaitEvent_v3020,                                                  \
          (struct CUstream_st * stream, struct CUevent_st * event, unsigned flags))
 
+/* The same of functions that older drivers lack: NULL then. */
+#define WM_CUDA_LATER_CALLS(CALL)                                                                                      \
+    CALL(address_handle, cuMemGetHandleForAddressRange, PFN_cuMemGetHandleForAddressRange_v11070,                      \
+         (void *out, unsigned long long at, size_t bytes, int type, unsigned long long flags))                         \
+    CALL(flush_writes, cuFlushGPUDirectRDMAWrites, PFN_cuFlushGPUDirectRDMAWrites_v11030, (int target, int scope))
+
 struct CUctx_st;
 struct CUmod_st;
 struct CUfunc_st;
@@ -119,6 +135,7 @@ struct CUgraphExec_st;
 #define WM_CUDA_MEMBER(name, symbol, type, arguments) int(*name) arguments;
 struct wm_cuda_driver {
     WM_CUDA_CALLS(WM_CUDA_MEMBER)
+    WM_CUDA_LATER_CALLS(WM_CUDA_MEMBER)
     void *library;
 };
 

@@ -5,6 +5,7 @@
  * element. By its devices' names wiremark knows it, and calls simulated what it measures. It knows no CUDA: what it is
  * asked for is as libcuda documents it. From the environment, at each call: WM_CUDA_DEVICES (1), WM_CUDA_VERSION
  * (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an event is not ready), WM_CUDA_MIG=1,
+ * WM_CUDA_GPUDIRECT (1), WM_CUDA_DMABUF (1), WM_CUDA_FLUSH_OPTIONS (1) and WM_CUDA_ORDERING (0): attributes,
  * WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
 #include <fcntl.h>
@@ -26,6 +27,7 @@ enum { NOT_FOUND = 500, NOT_READY = 600 };
 
 #define PROTOTYPE(name, symbol, type, arguments) int symbol arguments;
 WM_CUDA_CALLS(PROTOTYPE)
+WM_CUDA_LATER_CALLS(PROTOTYPE)
 int wm_cuda_live(void);
 
 static int live; /* contexts, modules, streams, events and memory that nobody gave back */
@@ -164,10 +166,28 @@ int cuDeviceTotalMem_v2(size_t *out, int device)
     return refused("cuDeviceTotalMem_v2");
 }
 
+/* Of memory for cards. */
+static int card_attribute(int attribute)
+{
+    switch (attribute) {
+    case WM_CUDA_ATTRIBUTE_GPUDIRECT:
+        return (int)number("WM_CUDA_GPUDIRECT", 1);
+    case WM_CUDA_ATTRIBUTE_FLUSH_OPTIONS:
+        return (int)number("WM_CUDA_FLUSH_OPTIONS", 1);
+    case WM_CUDA_ATTRIBUTE_WRITES_ORDERING:
+        return (int)number("WM_CUDA_ORDERING", 0);
+    default:
+        return (int)number("WM_CUDA_DMABUF", 1);
+    }
+}
+
 int cuDeviceGetAttribute(int *out, int attribute, int device)
 {
     (void)device;
-    *out = attribute == WM_CUDA_ATTRIBUTE_PROCESSORS ? 2 : getenv("WM_CUDA_UNMANAGED") == NULL;
+    if (attribute >= WM_CUDA_ATTRIBUTE_GPUDIRECT && attribute <= WM_CUDA_ATTRIBUTE_DMABUF)
+        *out = card_attribute(attribute);
+    else
+        *out = attribute == WM_CUDA_ATTRIBUTE_PROCESSORS ? 2 : getenv("WM_CUDA_UNMANAGED") == NULL;
     return refused("cuDeviceGetAttribute");
 }
 
@@ -750,5 +770,44 @@ int cuIpcCloseMemHandle(unsigned long long at)
     if (range == NULL || !range->opened)
         return 1;
     unmap(range);
+    return OK;
+}
+
+/* ---- Memory for cards ---- */
+
+int wm_cuda_flushes(void);
+static int flushes;
+
+/** For tests: calls of cuFlushGPUDirectRDMAWrites. */
+int wm_cuda_flushes(void)
+{
+    return flushes;
+}
+
+/* A file of its own: who maps it finds that it is one. */
+int cuMemGetHandleForAddressRange(void *out, unsigned long long at, size_t bytes, int type, unsigned long long flags)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int status = refused_in_context("cuMemGetHandleForAddressRange");
+    if (status != OK)
+        return status;
+    if (type != 1 || flags != 0 || at % page != 0 || bytes % page != 0 || bytes == 0)
+        return 1;
+    for (int i = 0; i < RANGES; i++)
+        if (ranges[i].given != NULL && at >= (uintptr_t)ranges[i].given &&
+            at + bytes <= (uintptr_t)ranges[i].given + ranges[i].whole) {
+            int fd = memfd_create("stand-in dma-buf", MFD_CLOEXEC);
+            memcpy(out, &fd, sizeof(fd));
+            return fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 ? OK : OUT_OF_MEMORY;
+        }
+    return 1;
+}
+
+int cuFlushGPUDirectRDMAWrites(int target, int scope)
+{
+    int status = refused_in_context("cuFlushGPUDirectRDMAWrites");
+    if (status != OK || target != 0 || scope != 100)
+        return status != OK ? status : 1;
+    flushes++;
     return OK;
 }

@@ -9,11 +9,13 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "src/core/random.h"
 #include "src/mem/cuda.h"
+#include "src/mem/cuda_card.h"
 #include "src/mem/cuda_device.h"
 #include "src/mem/mem.h"
 #include "tests/unit/check.h"
@@ -540,6 +542,62 @@ static void lost(void)
     }
 }
 
+/* ---- For cards ---- */
+
+static void flush_by_attributes(void)
+{
+    static const struct {
+        struct wm_cuda_card gpu;
+        enum wm_cuda_flush want;
+    } cases[] = {
+        { { .has_flush = true, .flush_options = 1 }, WM_CUDA_FLUSH_CALL },
+        { { .has_flush = true, .flush_options = 3, .writes_ordering = 99 }, WM_CUDA_FLUSH_CALL },
+        { { .has_flush = true, .flush_options = 2 }, WM_CUDA_FLUSH_READ }, /* by memory operations of streams only */
+        { { .flush_options = 1 }, WM_CUDA_FLUSH_READ },
+        { { .has_flush = true, .flush_options = 1, .writes_ordering = 100 }, WM_CUDA_FLUSH_NONE },
+        { { .writes_ordering = 200 }, WM_CUDA_FLUSH_NONE },
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        CHECK_INT(wm_cuda_flush_of(&cases[i].gpu), cases[i].want);
+}
+
+static void for_cards(void)
+{
+    struct wm_err err = { .rank = -1 };
+    struct wm_cuda_card gpu;
+    struct wm_cuda_dmabuf d = { -1, 1 };
+    struct wm_buf buf = { 0 };
+    struct stat file;
+    setenv("WM_CUDA_ORDERING", "0", 1);
+    setenv("WM_CUDA_DMABUF", "0", 1);
+    CHECK_INT(wm_cuda_card(&gpu, &err), WM_OK);
+    CHECK(gpu.handle == 10 && gpu.index == 0 && gpu.gpudirect && !gpu.dmabuf && gpu.has_handle && gpu.has_flush);
+    CHECK(gpu.flush_options == 1 && gpu.writes_ordering == 0);
+    CHECK_INT(wm_mem_device.alloc(-1, 5000, &buf, &err), WM_OK);
+    CHECK_INT(wm_cuda_dmabuf(&gpu, &buf, &d, &err), WM_OK);
+    CHECK(d.offset == 0 && fstat(d.fd, &file) == 0 && file.st_size == 8192);
+    close(d.fd);
+    CHECK_INT(wm_cuda_flush(gpu.device, &err), WM_OK);
+    setenv("WM_CUDA_FAIL", "cuFlushGPUDirectRDMAWrites=719", 1);
+    CHECK_INT(wm_cuda_flush(gpu.device, &err), WM_ESYS);
+    CHECK_HAS(err.what, "what a card wrote into GPU 0 cannot be made visible to it");
+    CHECK_TEXT(err.call, "cuFlushGPUDirectRDMAWrites");
+    err = (struct wm_err){ .rank = -1 };
+    setenv("WM_CUDA_FAIL", "cuMemGetHandleForAddressRange=801", 1);
+    CHECK_INT(wm_cuda_dmabuf(&gpu, &buf, &d, &err), WM_EUNSUP);
+    CHECK_HAS(err.what, "no dma-buf of 5000 bytes of GPU 0");
+    CHECK(err.native == 801 && strcmp(err.call, "cuMemGetHandleForAddressRange") == 0);
+    err = (struct wm_err){ .rank = -1 };
+    CHECK_INT(wm_cuda_card_takes(&wm_mem_device, &err), WM_OK);
+    CHECK_INT(wm_cuda_card_takes(&wm_mem_managed, &err), WM_EUNSUP);
+    CHECK_HAS(err.what, "managed memory moves between GPU and node, and no card can be given it");
+    unsetenv("WM_CUDA_FAIL");
+    unsetenv("WM_CUDA_DMABUF");
+    unsetenv("WM_CUDA_ORDERING");
+    wm_mem_device.free(&buf);
+    close_all();
+}
+
 /* ---- Starting ---- */
 
 static void no_library(void)
@@ -582,6 +640,8 @@ static void with_the_stand_in(void)
     each_call_fails();
     out_of_memory();
     lost();
+    flush_by_attributes();
+    for_cards();
 }
 
 /* Prints the GPU, so that a log says on what it ran. */
