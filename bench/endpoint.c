@@ -147,6 +147,17 @@ static int gather_claims(struct wm_endpoint *e, const struct wm_world *world, st
                : (int)err->code;
 }
 
+/* Is it handed memory of a GPU by any layout? The same on all ranks. */
+static bool meets_device(const struct wm_memory *memory)
+{
+    for (int i = 0; i < memory->n; i++) {
+        const struct wm_layout *l = &memory->layout[i];
+        if (l->used && !l->detour && l->device != NULL && !l->device->simulated)
+            return true;
+    }
+    return false;
+}
+
 void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf)
 {
     struct wm_ep_conf ep = {
@@ -157,6 +168,7 @@ void wm_endpoint_open(struct wm_endpoint *e, const struct wm_endpoint_conf *conf
         .peers = conf->peers->peer,
         .fabric = e->is->fabric,
         .nic = e->is->nic[0] != '\0' ? e->is->nic : NULL,
+        .device = meets_device(conf->memory),
     };
     struct wm_err story = { .rank = -1 };
     if (e->is->transport->open(&ep, &e->ep, &story) != WM_OK || hear(e, &story) != WM_OK) {

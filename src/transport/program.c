@@ -92,6 +92,9 @@ int wm_program_run(struct wm_program *p)
         case WM_INSN_WAIT:
             rc = ep->ops->wait(ep, i->slot, i->n);
             break;
+        case WM_INSN_FLUSH:
+            rc = i->call.flush(ep, i->on.region);
+            break;
         case WM_INSN_COPY:
             rc = local->copy(local->copier, i->slot, local->to, local->from, local->n);
             break;
@@ -192,6 +195,28 @@ void wm_program_close(struct wm_program *p)
     free(p->steps);
     free(p->insn);
     free(p);
+}
+
+static bool flushes(const struct wm_program *p)
+{
+    const struct wm_ops *ops = p->bind.ep->ops;
+    for (const struct wm_insn *i = p->insn; i < p->end; i++)
+        if (i->form == WM_INSN_FLUSH ||
+            (i->form == WM_INSN_POST && ops->put_flushed != NULL && i->call.post == ops->put_flushed))
+            return true;
+    return false;
+}
+
+bool wm_program_ring_flushes(const struct wm_program *p)
+{
+    const struct wm_program *at = p;
+    bool any = false;
+
+    do {
+        any = any || flushes(at);
+        at = at->next;
+    } while (at != p);
+    return any;
 }
 
 bool wm_program_ring_is_empty(const struct wm_program *p)

@@ -26,6 +26,8 @@ struct wm_bind {
     const struct wm_attached *attached;
     const struct wm_mem *mem; /* does COPY and REDUCE on areas that the CPU cannot touch */
     struct wm_copier *copier;
+    bool
+        unflushed; /* leave out what makes bytes visible to a device: to see what it takes, never for data that count */
 };
 
 struct wm_program {
@@ -54,6 +56,9 @@ void wm_program_ring_close(struct wm_program *p); /* all of its ring */
 
 /** The timed call: one operation. A failure's story is in ep->err. */
 int wm_program_run(struct wm_program *p);
+
+/** Does any program of the ring make bytes visible to a device? */
+bool wm_program_ring_flushes(const struct wm_program *p);
 
 /** Has this rank nothing to do in any program of the ring? */
 bool wm_program_ring_is_empty(const struct wm_program *p);

@@ -111,6 +111,29 @@ static int cannot(const struct compiler *c, const char *what)
     return wm_fail(c->err, WM_EUNSUP, "", 0, "transport %s has no %s", c->p->bind.transport->name, what);
 }
 
+static bool needs_flush(const struct compiler *c, const struct wm_region *region)
+{
+    const struct wm_transport *t = c->p->bind.transport;
+    return !c->p->bind.unflushed && region != NULL && t->needs_flush != NULL && t->needs_flush(region);
+}
+
+/* What came by this step its device may not see yet. */
+static bool leaves_unseen(const struct compiler *c, int step)
+{
+    const struct wm_step *s = &c->s->step[step];
+    return (s->kind == WM_STEP_RECV || s->kind == WM_STEP_GET) && s->bytes > 0 &&
+           needs_flush(c, c->p->bind.attached->region[s->to.area]);
+}
+
+/* One is enough for all that has come: it is for the device, not for the bytes. */
+static void emit_flush(struct compiler *c, int step)
+{
+    struct wm_insn *i = next_insn(c, WM_INSN_FLUSH, step);
+    i->call.flush = c->p->bind.ep->ops->flush;
+    i->on.region = c->p->bind.attached->region[c->s->step[step].to.area];
+    c->p->end++;
+}
+
 static int emit_message(struct compiler *c, enum wm_form form, int step, unsigned slot)
 {
     static const char *const words[] = { "send", "receive", "put", "get" };
@@ -136,6 +159,8 @@ static int emit_message(struct compiler *c, enum wm_form form, int step, unsigne
     if (one_sided && t->reg != NULL && i->on.msg.remote == NULL)
         return wm_fail(c->err, WM_EBUG, "", 0, "step %d reaches into area %s of rank %d, which is not shared", step,
                        area_names[wm_remote_side(s).area], s->peer);
+    if (s->kind == WM_STEP_PUT && s->bytes > 0 && needs_flush(c, i->on.msg.remote))
+        i->call.post = ops->put_flushed;
     if (t->bind_msg != NULL && t->bind_msg(c->p->bind.ep, &i->on.msg, c->err) != WM_OK)
         return c->err->code;
     c->p->end++;
@@ -194,10 +219,13 @@ static void want(struct compiler *c, int step)
 static void emit_network_waits(struct compiler *c)
 {
     struct wm_insn *run = NULL;
+    int unseen = -1;
 
     for (unsigned k = 0; k < c->slots; k++) {
         if (!c->net[k].wanted)
             continue;
+        if (leaves_unseen(c, c->net[k].step))
+            unseen = c->net[k].step;
         if (run == NULL || run->slot + run->n != k) {
             run = next_insn(c, WM_INSN_WAIT, -1);
             run->slot = k;
@@ -206,6 +234,8 @@ static void emit_network_waits(struct compiler *c)
         run->n++;
         release(c, c->net, k);
     }
+    if (unseen >= 0)
+        emit_flush(c, unseen);
     c->parted |= run != NULL && c->used[ARRIVES] + c->used[LEAVES] > 0;
 }
 
@@ -422,6 +452,8 @@ static int emit_chain(struct compiler *c)
 
     for (int i = 0; i < c->s->n && rc == WM_OK; i++) {
         rc = is_message(c->s->step[i].kind) ? emit_message(c, WM_INSN_BLOCK, i, 0) : emit_local(c, i);
+        if (rc == WM_OK && leaves_unseen(c, i))
+            emit_flush(c, i);
         want(c, i);
         emit_local_waits(c);
     }
@@ -474,7 +506,7 @@ static int bind_colls(struct compiler *c)
     return WM_OK;
 }
 
-/* Room for one instruction and one wait a step; the steps are copied. */
+/* Room for one instruction, one wait and one flush a step; the steps are copied. */
 static struct wm_program *new_program(const struct wm_schedule *s, const struct wm_bind *bind)
 {
     const size_t n = (size_t)s->n;
@@ -487,7 +519,7 @@ static struct wm_program *new_program(const struct wm_schedule *s, const struct 
     p->type = s->type;
     p->op = s->op;
     memcpy(p->area_bytes, s->area_bytes, sizeof(p->area_bytes));
-    p->insn = p->end = malloc((2 * n + 1) * sizeof(*p->insn));
+    p->insn = p->end = malloc((3 * n + 1) * sizeof(*p->insn));
     p->steps = malloc((n + 1) * sizeof(*p->steps));
     p->handles = calloc((size_t)s->colls + 1, sizeof(*p->handles));
     if (p->insn == NULL || p->steps == NULL || p->handles == NULL) {

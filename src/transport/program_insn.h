@@ -8,6 +8,7 @@ enum wm_form {
     WM_INSN_BLOCK,
     WM_INSN_POST,
     WM_INSN_WAIT,
+    WM_INSN_FLUSH,
     WM_INSN_COPY,
     WM_INSN_REDUCE,
     WM_INSN_WAIT_LOCAL,
@@ -32,10 +33,12 @@ struct wm_insn {
     union {
         int (*block)(struct wm_ep *ep, const struct wm_msg *msg);
         int (*post)(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg);
+        int (*flush)(struct wm_ep *ep, const struct wm_region *region);
     } call;
     union {
         struct wm_msg msg;
         struct wm_local local;
+        const struct wm_region *region; /* WM_INSN_FLUSH */
         struct {
             void *handle;
             void *area[WM_AREAS];

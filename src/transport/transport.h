@@ -46,6 +46,10 @@ struct wm_ops {
     int (*post_recv)(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg);
     int (*put)(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg); /* complete = complete at the target */
     int (*get)(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg);
+    /* Where needs_flush() says so. put_flushed: a put that is complete when the target's device may read it. flush:
+     * blocking, after receives and gets; the device may then read what has come into its memory. */
+    int (*put_flushed)(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg);
+    int (*flush)(struct wm_ep *ep, const struct wm_region *region);
     int (*test)(struct wm_ep *ep, unsigned slot); /* WM_OK, WM_EAGAIN or an error; drives progress */
     int (*wait)(struct wm_ep *ep, unsigned first,
                 unsigned n); /* slots first..first+n-1; wm_wait_by_test() unless the library has better */
@@ -73,6 +77,7 @@ struct wm_ep_conf {
     const bool *peers;     /* by rank: those that planned operations of this rank talk to; NULL = all */
     enum wm_fabric fabric; /* devices of this fabric only: --fabric; UNKNOWN = any */
     const char *nic;       /* this rank's card, "mlx5_0", "mlx5_0:2" or "eth0": --nic; NULL = the transport chooses */
+    bool device;           /* it will be handed memory of this rank's GPU */
 };
 
 /* What an endpoint says it uses on this host; judged against the kernel's counters. */
@@ -111,6 +116,9 @@ struct wm_transport {
     int (*import)(struct wm_ep *ep, int peer, const unsigned char key[WM_KEY_BYTES], struct wm_region **out,
                   struct wm_err *err);
     void (*unreg)(struct wm_ep *ep, struct wm_region *region);
+    /* Has a region of this process, or of a peer, memory whose device sees what a card wrote only after a flush? NULL:
+     * the library sees to that, or there is nothing to see to. Asked when programs are bound. */
+    bool (*needs_flush)(const struct wm_region *region);
     /* Completes a message's native fields outside the clock; NULL = nothing to do. WM_EUNSUP: cannot be counted. */
     int (*bind_msg)(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *err);
     void (*unbind_msg)(struct wm_ep *ep, struct wm_msg *msg);

@@ -97,12 +97,26 @@ static int log_coll(struct wm_ep *ep, unsigned slot, void *handle, void *const a
     return WM_OK;
 }
 
+static int log_put_flushed(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    return post(ep, "pf", slot, msg);
+}
+
+static bool flush_fails;
+static int log_flush(struct wm_ep *ep, const struct wm_region *region)
+{
+    note("f%ld", (long)(intptr_t)region);
+    return flush_fails ? wm_fail(&ep->err, WM_ESYS, "log_flush", 7, "the GPU is gone") : WM_OK;
+}
+
 static const struct wm_ops log_ops = { .send = log_send,
                                        .recv = log_recv,
                                        .post_send = log_post_send,
                                        .post_recv = log_post_recv,
                                        .put = log_put,
                                        .get = log_get,
+                                       .put_flushed = log_put_flushed,
+                                       .flush = log_flush,
                                        .test = log_test,
                                        .wait = log_wait,
                                        .coll = log_coll };
@@ -115,6 +129,13 @@ static int log_bind_msg(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *err
         return wm_fail(err, WM_EUNSUP, "", 0, "no more than %d messages", bind_limit);
     bound++;
     return WM_OK;
+}
+
+/* Regions are opaque: those from here on are a GPU's. */
+enum { HOST_REGION = 1, GPU_REGION = 7 };
+static bool log_needs_flush(const struct wm_region *region)
+{
+    return (intptr_t)region >= GPU_REGION;
 }
 
 static void log_unbind_msg(struct wm_ep *ep, struct wm_msg *msg)
@@ -149,6 +170,7 @@ static void log_unbind_coll(struct wm_ep *ep, void *handle)
 
 static const struct wm_transport wm_log = { .name = "log",
                                             .ops = &log_ops,
+                                            .needs_flush = log_needs_flush,
                                             .bind_msg = log_bind_msg,
                                             .unbind_msg = log_unbind_msg,
                                             .bind_coll = log_bind_coll,
@@ -204,6 +226,7 @@ static void set_up(unsigned slots)
     bound = colls_bound = open_polls = fails_at = 0;
     bind_limit = 1000;
     stuck = -1;
+    flush_fails = false;
     atomic_store(&expired, false);
 }
 
@@ -445,6 +468,68 @@ static void test_asynchronous_copy(void)
     CHECK_INT(wm_program_run(p), WM_ETIMEOUT);
     CHECK_HAS(ep.err.what, "the deadline passed while the copy of 8 bytes (step 1) was open");
     wm_program_close(p);
+}
+
+static void receive_twice(struct wm_schedule *s)
+{
+    int first = wm_add_recv(s, 1, out(0), 8, WM_NONE);
+    wm_add_recv(s, 2, in(0), 8, WM_NONE);
+    wm_add_reduce(s, out(0), in(0), 8, wm_after(first));
+}
+
+static void empty_receive(struct wm_schedule *s)
+{
+    wm_add_recv(s, 1, out(0), 0, WM_NONE);
+    wm_add_send(s, 1, out(0), 8, WM_NONE);
+}
+
+static void get_once(struct wm_schedule *s)
+{
+    add_put(s, WM_STEP_GET, 2);
+}
+
+/* OUT is a GPU's, here and at the peers: after what has come into it, and only then, one flush of its region, before
+ * whoever waited for it goes on. Where peers' memory is, a put sees to its own. */
+static void test_flush(void)
+{
+    static const struct {
+        const char *name;
+        void (*build)(struct wm_schedule *);
+        const char *want, *unflushed;
+    } cases[] = {
+        { "send", one_send, "S1", NULL },
+        { "ping-pong", ping_pong, "S1 R1 f8", "S1 R1" },
+        { "a window is flushed once", window, "r1/0 r1/1 r1/2 r1/3 w0+4 f8 s1/0 w0+1",
+          "r1/0 r1/1 r1/2 r1/3 w0+4 s1/0 w0+1" },
+        { "before a reduction", receive_twice, "r1/0 r2/1 w0+1 f8 reduce2:float:max w1+1",
+          "r1/0 r2/1 w0+1 reduce2:float:max w1+1" },
+        { "put", one_put, "pf1/0 w0+1", "p1/0 w0+1" },
+        { "get", get_once, "g2/0 w0+1 f8", "g2/0 w0+1" },
+        { "nothing came", empty_receive, "r1/0 s1/1 w0+2", NULL },
+    };
+    struct wm_region *there = (struct wm_region *)(intptr_t)(GPU_REGION + 2);
+    struct wm_region *peers[RANKS] = { there, there, there, there };
+
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(*cases); i++) {
+        struct wm_err err = { .rank = -1 };
+        const bool without = i % 2;
+        const char *want = without && cases[i / 2].unflushed != NULL ? cases[i / 2].unflushed : cases[i / 2].want;
+        set_up(8);
+        attached.region[WM_IN] = (struct wm_region *)(intptr_t)HOST_REGION;
+        attached.region[WM_OUT] = (struct wm_region *)(intptr_t)(GPU_REGION + 1);
+        attached.remote[WM_OUT] = attached.remote[WM_IN] = peers;
+        struct wm_bind bind = binding();
+        bind.unflushed = without;
+        struct wm_program *p = open_program(cases[i / 2].build, &bind, &err);
+        CHECK_INT(wm_program_ring_flushes(p), !without && cases[i / 2].unflushed != NULL);
+        CHECK_INT(wm_program_run(p), WM_OK);
+        wm_check_text(journal, want, __FILE__, __LINE__, cases[i / 2].name);
+        flush_fails = true;
+        CHECK_INT(wm_program_run(p), strstr(want, " f8") != NULL ? WM_ESYS : WM_OK);
+        if (strstr(want, " f8") != NULL)
+            CHECK_TEXT(ep.err.what, "the GPU is gone");
+        wm_program_close(p);
+    }
 }
 
 static void test_move(void)
@@ -761,6 +846,7 @@ int main(void)
     test_order();
     test_open_collective();
     test_asynchronous_copy();
+    test_flush();
     test_move();
     test_whole_groups();
     test_refusals();
