@@ -39,6 +39,18 @@ int wm_arm_program(const struct wm_arm *arm, const struct wm_bench *bench, const
     return wm_program_open(s, &bind, out, err);
 }
 
+int wm_arm_program_unflushed(const struct wm_arm *arm, const struct wm_bench *bench, struct wm_program **out,
+                             struct wm_err *err)
+{
+    struct wm_bind bind = bind_of(arm, bench);
+    struct wm_schedule s;
+    bind.unflushed = true;
+    if (wm_build_schedule(arm->spec, &arm->point, bench->rank, &s, err) == WM_OK)
+        wm_program_open(&s, &bind, out, err);
+    wm_schedule_free(&s);
+    return err->code;
+}
+
 static int open_program(struct wm_arm *arm, const struct wm_bench *bench, const struct wm_point *at,
                         struct wm_program **out, struct wm_err *err)
 {

@@ -61,6 +61,7 @@ struct wm_arm {
     struct wm_noise noise;
     struct wm_parts parts;
     double device_time_ns; /* of one message or collective by the device's clock; NaN = it has none */
+    double noflush_ns;     /* for one message or one collective; NaN = not measured, or it flushes nothing */
 };
 
 /** Local: schedules, programs and series of the timed pass. WM_EUNSUP: cannot be done, with the reason. */
@@ -91,6 +92,10 @@ int wm_arm_verify_check(struct wm_arm *arm, struct wm_bench *bench, struct wm_ve
 /** Local: another schedule of this rank on the arm's buffers and endpoint; closed by wm_program_close(). */
 int wm_arm_program(const struct wm_arm *arm, const struct wm_bench *bench, const struct wm_schedule *s,
                    struct wm_program **out, struct wm_err *err);
+
+/** Local: the arm's first timed operation without what makes bytes visible to a device. */
+int wm_arm_program_unflushed(const struct wm_arm *arm, const struct wm_bench *bench, struct wm_program **out,
+                             struct wm_err *err);
 
 /** How many roots the arm's operations go through: 1, or all ranks when the root rotates. */
 int wm_arm_roots(const struct wm_arm *arm, const struct wm_plan *plan);

@@ -3,12 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "bench/alone.h"
 #include "bench/build.h"
 
 enum part { TO_HOST, NETWORK, TO_DEVICE, PARTS };
-
-enum { FEWEST = 5, MOST = 4096 }; /* operations of a block */
-static const double block_ns = 10e6;
 
 /* ---- one part of the schedule ---- */
 
@@ -50,46 +48,6 @@ static int build_part(const struct wm_comparison *c, const struct wm_arm *arm, e
 
 /* ---- one block ---- */
 
-static double median_of(uint64_t *ns, unsigned n)
-{
-    double values[MOST];
-    for (unsigned i = 0; i < n; i++)
-        values[i] = (double)ns[i];
-    return wm_median(values, n);
-}
-
-/* Operations of a block, from the first one's time; the same on all members. */
-static unsigned count_of(double first_ns)
-{
-    const double n = block_ns / fmax(first_ns, 1);
-    return n > MOST ? MOST : n < FEWEST ? FEWEST : (unsigned)n;
-}
-
-/* The slowest member's median time for one message, or for what the clock of the arm counts; 0 = nobody has a part. */
-static int time_part(struct wm_comparison *c, struct wm_arm *arm, enum part part, int messages, struct wm_loop *loop,
-                     double *out, struct wm_err *err)
-{
-    static const double pico = 1e3; /* whole numbers are compared */
-    uint64_t ns[MOST], slowest = 0;
-    unsigned n = 1;
-    bool counts = messages > 0 && (part != NETWORK || arm->clock);
-    for (int turn = 0; turn < 2; turn++) {
-        if (wm_compare_alone(c, arm, messages > 0 ? loop : NULL, n, ns, err) != WM_OK || arm->endpoint->lost != WM_OK)
-            return err->code;
-        double each = counts ? fmax(median_of(ns, n) - c->bench->clock_cost_ns, 0) / messages : 0;
-        slowest = (uint64_t)(each * pico);
-        if (wm_world_max(c->members, &slowest, 1, WM_SPIN, err) != WM_OK)
-            return err->code;
-        n = count_of((double)slowest / pico * (messages > 0 ? messages : 1));
-        uint64_t most = n;
-        if (wm_world_max(c->members, &most, 1, WM_SPIN, err) != WM_OK)
-            return err->code;
-        n = (unsigned)most;
-    }
-    *out = slowest > 0 ? (double)slowest / pico : NAN;
-    return WM_OK;
-}
-
 static int measure(struct wm_comparison *c, struct wm_arm *arm, enum part part, double *out, struct wm_err *err)
 {
     struct wm_err story = { .rank = -1 };
@@ -100,7 +58,7 @@ static int measure(struct wm_comparison *c, struct wm_arm *arm, enum part part, 
         wm_arm_program(arm, c->bench, &s, &loop.program, &story);
     wm_schedule_free(&s);
     if (wm_world_agree(c->members, WM_SPIN, &story) == WM_OK)
-        time_part(c, arm, part, messages, &loop, out, err);
+        wm_alone_median(c, arm, messages > 0 ? &loop : NULL, part != NETWORK || arm->clock, messages, out, err);
     if (arm->endpoint->lost == WM_OK) /* else its operations may be open still */
         wm_program_close(loop.program);
     return err->code;

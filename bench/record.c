@@ -183,6 +183,7 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
     cell->parts_ns.network = arm->parts.network_ns;
     cell->parts_ns.host_to_device = arm->parts.host_to_device_ns;
     cell->device_time_ns = arm->device_time_ns;
+    cell->noflush_ns = arm->noflush_ns;
     if (arm->spec->path == WM_PATH_PIPELINED) {
         cell->chunk_bytes = (int64_t)arm->spec->chunk_bytes;
         cell->slots = arm->spec->slots;

@@ -502,6 +502,7 @@ static void note_settings(const struct wm_table *t, const struct wm_result_cell 
 static void put_notes(const struct wm_table *t, const struct wm_result_cell *cell)
 {
     struct notes notes = { .to = t->to };
+    char text[WM_TEXT_BYTES];
     if (cell->algo_chosen[0] != '\0')
         note(&notes, "%s", cell->algo_chosen);
     if (cell->time_ns.converged == 0)
@@ -510,6 +511,8 @@ static void put_notes(const struct wm_table *t, const struct wm_result_cell *cel
         note(&notes, "CONTRADICTED: went by %s", cell->evidence.fabric);
     if (cell->time_ns.stalls > 0)
         note(&notes, "%lld stall%s", (long long)cell->time_ns.stalls, cell->time_ns.stalls == 1 ? "" : "s");
+    if (isfinite(cell->noflush_ns))
+        note(&notes, "%s without the flush", wm_format_ns(text, cell->noflush_ns));
     note_settings(t, cell, &notes);
     if (cell->noise.oversubscribed == 1 && t->first.noise.oversubscribed != 1)
         note(&notes, "more ranks than cores");

@@ -49,6 +49,7 @@ const struct wm_field wm_fields[] = {
     { "parts_ns", "network", WM_FIELD_REAL, 0, AT(parts_ns.network) },
     { "parts_ns", "host_to_device", WM_FIELD_REAL, 0, AT(parts_ns.host_to_device) },
     { NULL, "device_time_ns", WM_FIELD_REAL, 0, AT(device_time_ns) },
+    { NULL, "noflush_ns", WM_FIELD_REAL, 0, AT(noflush_ns) },
     { "pipeline", "chunk_bytes", WM_FIELD_INT64, 0, AT(chunk_bytes) },
     { "pipeline", "slots", WM_FIELD_INT, 0, AT(slots) },
     { "rank_time", "slowest_rank", WM_FIELD_INT, 0, AT(rank_time.slowest_rank) },

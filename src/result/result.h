@@ -58,6 +58,7 @@ struct wm_result_cell {
         double device_to_host, network, host_to_device;
     } parts_ns;
     double device_time_ns; /* of one operation, by the device's own clock */
+    double noflush_ns;     /* the median without the flush that a GPU needs */
     int64_t chunk_bytes;   /* of --path pipelined */
     int slots;             /* -1 = absent */
     struct {

@@ -75,6 +75,7 @@ static inline void sample_full(struct wm_result_cell *c)
     c->parts_ns.network = 1200;
     c->parts_ns.host_to_device = 310;
     c->device_time_ns = 1500.5;
+    c->noflush_ns = 1850.5;
     c->chunk_bytes = 524288;
     c->slots = 4;
     c->rank_time.slowest_share = 0.625;
