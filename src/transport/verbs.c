@@ -9,6 +9,9 @@
 /* Indexes are those of enum ibv_mtu. */
 static const char *const mtu_names[] = { "auto", "256", "512", "1024", "2048", "4096", NULL };
 
+/* Indexes are those of enum wm_verbs_gdr. */
+static const char *const gdr_names[] = { "auto", "dmabuf", "peermem", NULL };
+
 static const struct wm_option verbs_options[] = {
     { .name = "nic-port",
       .arg = "N",
@@ -59,13 +62,21 @@ static const struct wm_option verbs_options[] = {
       .type = WM_OPT_INT,
       .offset = offsetof(struct wm_verbs_conf, service_level),
       .max = 15 },
+    { .name = "gdr",
+      .arg = "auto|dmabuf|peermem",
+      .help = "how transport verbs registers memory of GPUs: as a dma-buf, or through a peer memory module of the "
+              "kernel; auto is the first of the two that there is, and the result says which",
+      .fallback = "auto",
+      .type = WM_OPT_CHOICE,
+      .offset = offsetof(struct wm_verbs_conf, gdr),
+      .names = gdr_names },
     { .name = NULL },
 };
 
 /* What key() tells the peers. */
 struct key {
     uint64_t address, bytes;
-    uint32_t rkey;
+    uint32_t rkey, unseen;
 };
 
 static struct wm_verbs_ep *verbs_of(struct wm_ep *ep)
@@ -74,6 +85,23 @@ static struct wm_verbs_ep *verbs_of(struct wm_ep *ep)
 }
 
 /* ---- Registration ---- */
+
+static bool is_gpu(const struct wm_buf *buf)
+{
+    return buf->mem != NULL && wm_mem_is_device(buf->mem) && !buf->mem->simulated;
+}
+
+static struct ibv_mr *register_memory(struct wm_verbs_ep *e, const struct wm_buf *buf, struct wm_err *err)
+{
+    const int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ;
+
+    if (is_gpu(buf))
+        return wm_verbs_gdr_register(e, buf, access, err);
+    struct ibv_mr *mr = ibv_reg_mr(e->pd, buf->dma, buf->bytes, access);
+    if (mr == NULL)
+        wm_verbs_fail_lock(err, "ibv_reg_mr", buf->bytes, "memory");
+    return mr;
+}
 
 static int verbs_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct wm_region **out,
                      struct wm_err *err)
@@ -91,17 +119,17 @@ static int verbs_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, st
     if (region == NULL)
         return wm_fail_errno(err, "calloc", "region of transport verbs");
     if (buf->bytes > 0) {
-        region->mr = ibv_reg_mr(e->pd, buf->dma, buf->bytes,
-                                IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
+        region->mr = register_memory(e, buf, err);
         if (region->mr == NULL) {
             free(region);
-            return wm_verbs_fail_lock(err, "ibv_reg_mr", buf->bytes, "memory");
+            return err->code;
         }
         region->rkey = region->mr->rkey;
     }
     region->address = (uintptr_t)buf->dma;
     region->bytes = buf->bytes;
     region->cpu = buf->mem != NULL && buf->mem->cpu_can_touch;
+    region->unseen = is_gpu(buf) && e->gpu.how != NULL;
     region->next = e->regions;
     e->regions = region;
     *out = region;
@@ -123,7 +151,9 @@ static void verbs_unreg(struct wm_ep *ep, struct wm_region *region)
 static int verbs_key(struct wm_ep *ep, const struct wm_region *region, unsigned char key[WM_KEY_BYTES],
                      struct wm_err *err)
 {
-    struct key mine = { .address = region->address, .bytes = region->bytes, .rkey = region->rkey };
+    struct key mine = {
+        .address = region->address, .bytes = region->bytes, .rkey = region->rkey, .unseen = region->unseen
+    };
 
     (void)ep;
     (void)err;
@@ -141,11 +171,28 @@ static int verbs_import(struct wm_ep *ep, int peer, const unsigned char key[WM_K
     if (region == NULL)
         return wm_fail_errno(err, "calloc", "memory of rank %d", peer);
     memcpy(&theirs, key, sizeof(theirs));
-    *region =
-        (struct wm_region){ .address = theirs.address, .bytes = theirs.bytes, .rkey = theirs.rkey, .next = e->regions };
+    *region = (struct wm_region){ .address = theirs.address,
+                                  .bytes = theirs.bytes,
+                                  .rkey = theirs.rkey,
+                                  .unseen = theirs.unseen != 0,
+                                  .next = e->regions };
     e->regions = region;
     *out = region;
     return WM_OK;
+}
+
+static int verbs_takes(struct wm_ep *ep, const struct wm_mem *mem, struct wm_err *err)
+{
+    const struct wm_verbs_ep *e = verbs_of(ep);
+
+    if (wm_cuda_card_takes(mem, err) == WM_OK && e->gpu.mode == WM_VERBS_GDR_AUTO)
+        *err = e->gpu.refused;
+    return err->code;
+}
+
+static bool verbs_needs_flush(const struct wm_region *region)
+{
+    return region->unseen;
 }
 
 /* ---- Messages ---- */
@@ -175,7 +222,7 @@ static int verbs_bind_msg(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *e
     const uint64_t most = e->port.port.max_msg_sz, pieces = msg->bytes == 0 ? 1 : (msg->bytes + most - 1) / most;
 
     msg->native = pieces;
-    return check_message(e, msg, pieces, err);
+    return check_message(e, msg, pieces + (msg->remote != NULL && msg->remote->unseen), err);
 }
 
 /* ---- What it is ---- */
@@ -184,14 +231,16 @@ static void verbs_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct wm_verbs_ep *e = verbs_of(ep);
     const struct wm_verbs_port *p = &e->port;
+    char gpu[120];
 
+    wm_verbs_gdr_tell(&e->gpu, gpu, sizeof(gpu));
     *out = (struct wm_claim){ .fabric = p->fabric };
     memcpy(out->device, p->name, sizeof(out->device));
     if (p->gid_index >= 0)
-        snprintf(out->how, sizeof(out->how), "RC queue pairs, GID %d (%s)", p->gid_index,
-                 wm_verbs_gid_text(p->gid_type, p->ipv4));
+        snprintf(out->how, sizeof(out->how), "RC queue pairs, GID %d (%s)%s", p->gid_index,
+                 wm_verbs_gid_text(p->gid_type, p->ipv4), gpu);
     else
-        snprintf(out->how, sizeof(out->how), "RC queue pairs, LID %u", p->port.lid);
+        snprintf(out->how, sizeof(out->how), "RC queue pairs, LID %u%s", p->port.lid, gpu);
 }
 
 static int verbs_probe(const void *own, struct wm_err *err)
@@ -229,10 +278,12 @@ const struct wm_transport wm_transport_verbs = {
     .untended = true,
     .probe = verbs_probe,
     .open = wm_verbs_open,
+    .takes = verbs_takes,
     .reg = verbs_reg,
     .key = verbs_key,
     .import = verbs_import,
     .unreg = verbs_unreg,
+    .needs_flush = verbs_needs_flush,
     .bind_msg = verbs_bind_msg,
     .claim = verbs_claim,
     .version = verbs_version,

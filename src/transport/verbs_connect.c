@@ -157,6 +157,31 @@ static int connect_peer(struct wm_verbs_ep *e, int rank, const struct card *mine
     return WM_OK;
 }
 
+/* A card that reads what it wrote itself: nobody else is asked. */
+int wm_verbs_open_loop(struct wm_verbs_ep *e, struct wm_err *err)
+{
+    const struct card self = my_card(e);
+    struct ibv_qp_init_attr init = {
+        .cap = { .max_send_wr = 1, .max_send_sge = 1, .max_recv_wr = 1, .max_recv_sge = 1 }, .qp_type = IBV_QPT_RC
+    };
+    int rc;
+
+    e->gpu.cq = ibv_create_cq(e->port.context, 1, NULL, NULL, 0);
+    if (e->gpu.cq == NULL)
+        return wm_fail_errno(err, "ibv_create_cq", "completions of the read that flushes, on %s", e->port.name);
+    init.send_cq = init.recv_cq = e->gpu.cq;
+    e->gpu.qp = ibv_create_qp(e->pd, &init);
+    if (e->gpu.qp == NULL)
+        return wm_fail_errno(err, "ibv_create_qp", "the read that flushes, on %s", e->port.name);
+    if ((rc = make_ready(e, e->gpu.qp)) != 0 ||
+        (rc = make_receive(e, e->gpu.qp, &self, &self, e->gpu.qp->qp_num)) != 0 ||
+        (rc = make_send(e->gpu.qp, &self, &self)) != 0) {
+        errno = rc;
+        return wm_fail_errno(err, "ibv_modify_qp", "connect %s with itself for the read that flushes", e->port.name);
+    }
+    return WM_OK;
+}
+
 static void list_numbers(const struct wm_verbs_ep *e, uint32_t *mine)
 {
     for (int rank = 0; rank < e->ep.world->size; rank++)

@@ -4,6 +4,8 @@
 
 #include <infiniband/verbs.h>
 
+#include "src/mem/cuda_card.h"
+#include "src/topo/tree.h"
 #include "src/transport/transport.h"
 
 /*
@@ -24,7 +26,11 @@ enum {
 
 struct wm_verbs_conf {
     int64_t nic_port, gid_index, qps, tx_depth, mtu, traffic_class, service_level;
+    int64_t gdr; /* enum wm_verbs_gdr */
 };
+
+/* How a GPU's memory is registered. */
+enum wm_verbs_gdr { WM_VERBS_GDR_AUTO, WM_VERBS_GDR_DMABUF, WM_VERBS_GDR_PEERMEM };
 
 /** A port of a device, open, and the address that it is reached by. */
 struct wm_verbs_port {
@@ -64,8 +70,30 @@ struct wm_region {
     struct ibv_mr *mr; /* NULL: a peer's, or nothing to register */
     uint64_t address, bytes;
     uint32_t rkey;
-    bool cpu; /* in host memory: may go inline */
+    bool cpu;    /* in host memory: may go inline */
+    bool unseen; /* a GPU's, which sees what comes only after a flush */
     struct wm_region *next;
+};
+
+/** What is known of one GPU and one card. */
+struct wm_verbs_gdr_facts {
+    struct wm_cuda_card gpu;
+    const char *card; /* "mlx5_0:1" */
+    bool has_call;    /* this libibverbs has ibv_reg_dmabuf_mr */
+    int probed;       /* errno of that call without a file: EBADF where kernel and card take dma-buf */
+    char module[64];  /* that offers GPU memory to the kernel's RDMA, with its place; "" = none */
+};
+
+/** What an endpoint does with a GPU's memory. */
+struct wm_verbs_gpu {
+    struct wm_cuda_card gpu;
+    enum wm_verbs_gdr mode; /* the one that was taken; AUTO: none */
+    struct wm_err refused;  /* why none */
+    enum wm_cuda_flush flush;
+    int (*how)(struct wm_ep *ep, const struct wm_region *region); /* the flush; NULL: none is needed */
+    /* The read that flushes: a connection of this card with itself. */
+    struct ibv_cq *cq;
+    struct ibv_qp *qp;
 };
 
 /** What a receiver tells: where the next large message for it goes. */
@@ -134,6 +162,8 @@ struct wm_verbs_ep {
     struct wm_verbs_name *name; /* hashed by number, a power of two of them */
     uint32_t names;
     struct wm_region *regions;
+    unsigned char *spare; /* a byte behind the buffers: what is read for its order alone goes there */
+    struct wm_verbs_gpu gpu;
 };
 
 extern const struct wm_ops wm_verbs_ops, wm_verbs_ops_crowded;
@@ -146,6 +176,23 @@ int wm_verbs_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_e
 int wm_verbs_connect(struct wm_verbs_ep *e, struct wm_err *err);
 void wm_verbs_close(struct wm_ep *ep);
 void wm_verbs_abandon(struct wm_ep *ep);
+
+/* ---- verbs_gdr.c ---- */
+
+/** Pure: the mode that is wanted, or of both the first that there is. WM_EUNSUP: what is missing, and the mend. */
+int wm_verbs_gdr_choose(enum wm_verbs_gdr wanted, const struct wm_verbs_gdr_facts *facts, enum wm_verbs_gdr *out,
+                        struct wm_err *err);
+/** The kernel module that offers GPU memory to cards, "nvidia_peermem (/sys/module)"; "" = none. Returns text. */
+const char *wm_verbs_gdr_module(struct wm_tree *tree, char *text, size_t bytes);
+/** Local: finds out what this GPU and this card can do, into e->gpu. What they cannot is no error: `refused`. */
+void wm_verbs_gdr_open(struct wm_verbs_ep *e);
+/** NULL: err says why, WM_EUNSUP. */
+struct ibv_mr *wm_verbs_gdr_register(struct wm_verbs_ep *e, const struct wm_buf *buf, int access, struct wm_err *err);
+/** "; GPU memory by dma-buf, flushed by cuFlushGPUDirectRDMAWrites"; "" where it takes none. Returns text. */
+const char *wm_verbs_gdr_tell(const struct wm_verbs_gpu *gpu, char *text, size_t bytes);
+
+/** In verbs_connect.c: the connection with itself. Local. */
+int wm_verbs_open_loop(struct wm_verbs_ep *e, struct wm_err *err);
 
 /** Gives buffer `index` to the receive queue. */
 int wm_verbs_give(struct wm_verbs_ep *e, uint32_t index);

@@ -10,7 +10,7 @@
 
 #include "src/transport/verbs_ep.h"
 
-enum { HINT = 160 };
+enum { HINT = 160, SPARE = 64 };
 
 /* ---- What is needed ---- */
 
@@ -34,7 +34,7 @@ static struct need sum_up(const struct wm_verbs_conf *conf, int peers, unsigned 
     need.receives = n * (WM_VERBS_CREDITS + WM_VERBS_ADVERTS + WM_VERBS_RETURNS) + slots;
     need.queue_pairs = n * (uint64_t)conf->qps;
     need.completions = need.receives + n * ((uint64_t)(conf->qps * conf->tx_depth) + control);
-    need.bytes = eager_bytes(need.receives) + n * control * sizeof(struct wm_verbs_advert);
+    need.bytes = eager_bytes(need.receives) + n * control * sizeof(struct wm_verbs_advert) + SPARE;
     return need;
 }
 
@@ -158,6 +158,7 @@ static int allocate(struct wm_verbs_ep *e, const struct need *need, struct wm_er
     if (e->slot == NULL || e->name == NULL || e->buffers == NULL)
         return wm_fail(err, WM_ENOMEM, "malloc", 0, "verbs endpoint of %zu ranks", ranks);
     memset(e->buffers, 0, need->bytes);
+    e->spare = e->buffers + need->bytes - SPARE;
     for (uint32_t i = 0; i < e->names; i++)
         e->name[i].peer = -1;
     return WM_OK;
@@ -315,6 +316,8 @@ static int open_local(struct wm_verbs_ep *e, const struct wm_ep_conf *conf, cons
     for (int rank = 0, nth = 0; rank < world->size && err->code == WM_OK; rank++)
         if (peers[rank])
             open_peer(e, rank, nth++, err);
+    if (err->code == WM_OK && conf->device)
+        wm_verbs_gdr_open(e);
     return err->code;
 }
 
@@ -334,6 +337,10 @@ static void free_endpoint(struct wm_verbs_ep *e)
             ibv_dereg_mr(r->mr);
         free(r);
     }
+    if (e->gpu.qp != NULL)
+        ibv_destroy_qp(e->gpu.qp);
+    if (e->gpu.cq != NULL)
+        ibv_destroy_cq(e->gpu.cq);
     if (e->srq != NULL)
         ibv_destroy_srq(e->srq);
     if (e->cq != NULL)
@@ -387,6 +394,8 @@ static struct wm_verbs_ep *new_endpoint(const struct wm_ep_conf *conf, struct wm
                             .slots = conf->slots,
                             .crowded = conf->world->crowded,
                             .err = { .rank = -1 } };
+    e->gpu.refused = (struct wm_err){ .rank = -1 };
+    wm_fail(&e->gpu.refused, WM_EUNSUP, "", 0, "it was not opened for memory of a GPU");
     return e;
 }
 

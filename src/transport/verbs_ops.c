@@ -154,7 +154,23 @@ struct there {
     enum ibv_wr_opcode opcode, last; /* of all pieces but the last, and of that */
     uint64_t address;
     uint32_t rkey, immediate;
+    bool read_back; /* a byte, after all pieces: counts as one of them */
 };
+
+/* One byte of what was written just now: the peer's card reads it after its writes, and a read on its bus pushes them
+ * before it. */
+static int post_read_back(struct wm_verbs_ep *e, uint32_t slot, struct ibv_qp *qp, const struct there *t, bool tells)
+{
+    struct ibv_sge sge = { .addr = (uintptr_t)e->spare, .length = 1, .lkey = e->mr->lkey };
+    struct ibv_send_wr *bad, wr = { .wr_id = id_of(OF_SLOT, slot),
+                                    .sg_list = &sge,
+                                    .num_sge = 1,
+                                    .opcode = IBV_WR_RDMA_READ,
+                                    .send_flags = tells ? IBV_SEND_SIGNALED : 0,
+                                    .wr.rdma = { .remote_addr = t->address, .rkey = t->rkey } };
+    int rc = ibv_post_send(qp, &wr, &bad);
+    return rc == 0 ? WM_OK : fail_post(e, "ibv_post_send", rc, "post the READ that completes a put");
+}
 
 /* A device carries so many bytes in one message; the pieces go over one connection, so the last one ends them all. */
 static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
@@ -166,7 +182,7 @@ static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
     const bool fits = here != NULL && here->cpu && s->msg.bytes <= e->max_inline && t.opcode != IBV_WR_RDMA_READ;
     const bool tells = depart(e, q, slot);
 
-    for (uint64_t at = 0, left = s->pieces; left > 0; left--) {
+    for (uint64_t at = 0, left = s->pieces - t.read_back; left > 0; left--) {
         uint64_t bytes = left == 1 ? s->msg.bytes - at : most;
         struct ibv_sge sge = { .length = (uint32_t)bytes };
         struct ibv_send_wr *bad, wr = { .wr_id = id_of(OF_SLOT, slot),
@@ -175,7 +191,7 @@ static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
                                         .opcode = left == 1 ? t.last : t.opcode,
                                         .imm_data = t.immediate,
                                         .wr.rdma = { .remote_addr = t.address + at, .rkey = t.rkey } };
-        if (left == 1 && tells)
+        if (left == 1 && tells && !t.read_back)
             wr.send_flags |= IBV_SEND_SIGNALED;
         if (fits)
             wr.send_flags |= IBV_SEND_INLINE;
@@ -188,7 +204,7 @@ static int post_pieces(struct wm_verbs_ep *e, uint32_t slot, struct there t)
             return fail_post(e, "ibv_post_send", rc, t.opcode == IBV_WR_RDMA_READ ? "post a READ" : "post a WRITE");
         at += bytes;
     }
-    return WM_OK;
+    return t.read_back ? post_read_back(e, slot, q->qp, &t, tells) : WM_OK;
 }
 
 /* Has the queue pair whose turn it is room for this slot? Then it is the slot's. */
@@ -223,12 +239,14 @@ static int post_one_sided(struct wm_verbs_ep *e, uint32_t slot)
 {
     const struct wm_msg *msg = &e->slot[slot].msg;
     enum ibv_wr_opcode opcode = (enum ibv_wr_opcode)e->slot[slot].msg.native_count;
+    const bool read_back = e->slot[slot].pieces > msg->native;
 
     return post_pieces(e, slot,
                        (struct there){ .opcode = opcode,
                                        .last = opcode,
                                        .address = msg->remote->address + msg->remote_at,
-                                       .rkey = msg->remote->rkey });
+                                       .rkey = msg->remote->rkey,
+                                       .read_back = read_back });
 }
 
 static int post_advert(struct wm_verbs_ep *e, int rank, uint32_t slot)
@@ -454,6 +472,22 @@ static int verbs_put(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
     return one_sided(ep, slot, msg, IBV_WR_RDMA_WRITE);
 }
 
+/* One work request more than the message has pieces: a READ behind them. */
+static int verbs_put_flushed(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    struct wm_verbs_ep *e = verbs_of(ep);
+
+    begin(e, slot, msg)->msg.native_count = (int)IBV_WR_RDMA_WRITE;
+    e->slot[slot].pieces++;
+    push(e, &e->peer[msg->peer].one_sided, slot);
+    return go_on(e, msg->peer);
+}
+
+static int verbs_flush(struct wm_ep *ep, const struct wm_region *region)
+{
+    return verbs_of(ep)->gpu.how(ep, region);
+}
+
 static int verbs_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
 {
     return one_sided(ep, slot, msg, IBV_WR_RDMA_READ);
@@ -502,6 +536,8 @@ const struct wm_ops wm_verbs_ops = {
     .post_recv = verbs_post_recv,
     .put = verbs_put,
     .get = verbs_get,
+    .put_flushed = verbs_put_flushed,
+    .flush = verbs_flush,
     .test = verbs_test,
     .wait = wm_wait_by_test,
 };
@@ -513,6 +549,8 @@ const struct wm_ops wm_verbs_ops_crowded = {
     .post_recv = verbs_post_recv,
     .put = verbs_put,
     .get = verbs_get,
+    .put_flushed = verbs_put_flushed,
+    .flush = verbs_flush,
     .test = verbs_test,
     .wait = wm_wait_by_test_yield,
 };
