@@ -81,7 +81,7 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
 {
     const struct wm_ofi_ep *e = wm_ofi_of(ep);
     struct wm_ofi_efa efa;
-    char more[200] = "", eager[96] = "";
+    char more[200] = "", eager[96] = "", gpu[120];
 
     *out = (struct wm_claim){ .fabric = wm_ofi_fabric(e->info) };
     snprintf(out->provider, sizeof(out->provider), "%s", wm_ofi_name(e->info));
@@ -94,9 +94,10 @@ static void ofi_claim(struct wm_ep *ep, struct wm_claim *out)
     if (e->eager[0] != '\0')
         snprintf(eager, sizeof(eager), "; eager up to %s bytes (" WM_OFI_EAGER_VARIABLE ", set by %s)", e->eager,
                  e->eager_is_ours ? "wiremark" : "the environment");
-    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, %s; puts by %s%s%s%s",
+    snprintf(out->how, sizeof(out->how), "FI_EP_RDM, %s; puts by %s%s%s%s%s",
              e->board != NULL ? "messages written" : "tagged",
-             e->put_flags != 0 ? "delivery complete" : "write and read", eager, more[0] != '\0' ? "; " : "", more);
+             e->put_kind == WM_OFI_PUT ? "delivery complete" : "write and read",
+             wm_ofi_gpu_tell(&e->gpu, gpu, sizeof(gpu)), eager, more[0] != '\0' ? "; " : "", more);
 }
 
 const struct wm_transport wm_transport_ofi = {
@@ -108,10 +109,12 @@ const struct wm_transport wm_transport_ofi = {
     .probe = ofi_probe,
     .check = ofi_check,
     .open = wm_ofi_open,
+    .takes = wm_ofi_takes,
     .reg = wm_ofi_reg,
     .key = wm_ofi_key,
     .import = wm_ofi_import,
     .unreg = wm_ofi_unreg,
+    .needs_flush = wm_ofi_needs_flush,
     .bind_msg = wm_ofi_bind_msg,
     .claim = ofi_claim,
     .version = ofi_version,

@@ -169,15 +169,13 @@ static int nothing(int rc, struct wm_err *err)
 
 /* ---- Choosing ---- */
 
-/* The same provider once more with FI_DELIVERY_COMPLETE; NULL when it cannot. */
-static struct fi_info *with_delivery(const struct fi_info *info)
+/* The same provider once more with what the hints say beyond it; NULL when it cannot. Frees the hints. */
+static struct fi_info *once_more(const struct fi_info *info, struct fi_info *hints, int *rc)
 {
-    struct fi_info *hints = fi_dupinfo(info), *found = NULL;
+    struct fi_info *found = NULL;
 
-    if (hints == NULL)
-        return NULL;
-    hints->tx_attr->op_flags = FI_DELIVERY_COMPLETE;
-    if (fi_getinfo(version(), NULL, NULL, 0, hints, &found) != 0)
+    *rc = fi_getinfo(version(), NULL, NULL, 0, hints, &found);
+    if (*rc != 0)
         found = NULL;
     fi_freeinfo(hints);
     if (found != NULL && strcmp(wm_ofi_name(found), wm_ofi_name(info)) == 0 &&
@@ -185,6 +183,36 @@ static struct fi_info *with_delivery(const struct fi_info *info)
         return found;
     fi_freeinfo(found);
     return NULL;
+}
+
+static struct fi_info *with_delivery(const struct fi_info *info)
+{
+    struct fi_info *hints = fi_dupinfo(info);
+    int rc;
+
+    if (hints == NULL)
+        return NULL;
+    hints->tx_attr->op_flags = FI_DELIVERY_COMPLETE;
+    return once_more(info, hints, &rc);
+}
+
+bool wm_ofi_choose_hmem(struct fi_info **info, int *rc)
+{
+    struct fi_info *hints = fi_dupinfo(*info), *found;
+
+    *rc = -FI_ENOMEM;
+    if (hints == NULL)
+        return false;
+    hints->caps |= FI_HMEM;
+    hints->domain_attr->mr_mode |= FI_MR_HMEM;
+    found = once_more(*info, hints, rc);
+    if (found == NULL || !(found->caps & FI_HMEM)) {
+        fi_freeinfo(found);
+        return false;
+    }
+    fi_freeinfo(*info);
+    *info = found;
+    return true;
 }
 
 static int choose_put(const struct wm_ofi_conf *conf, struct fi_info **info, struct wm_err *err)

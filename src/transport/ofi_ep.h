@@ -1,8 +1,9 @@
 /**
  * Inside of transport ofi: libfabric's reliable datagram endpoints (FI_EP_RDM) with tagged messages and remote memory
  * access, one endpoint a process. ofi.c is its table, ofi_choose.c asks libfabric for what is there and ofi_pick.c
- * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_ops.c is the hot path, ofi_written.c has
- * messages for endpoints without tags, ofi_efa.c tells what an EFA endpoint does, ofi_fail.c what went wrong.
+ * picks of it, ofi_open.c opens and closes, ofi_mem.c registers memory, ofi_gpu.c that of GPUs, ofi_ops.c is the hot
+ * path, ofi_written.c has messages for endpoints without tags, ofi_efa.c tells what an EFA endpoint does, ofi_fail.c
+ * what went wrong.
  */
 #ifndef WM_OFI_EP_H
 #define WM_OFI_EP_H
@@ -11,6 +12,7 @@
 #include <rdma/fi_domain.h>
 #include <rdma/fi_endpoint.h>
 
+#include "src/mem/cuda_card.h"
 #include "src/transport/transport.h"
 
 #define WM_OFI_EFA_DIRECT "efa-direct" /* a fabric of provider efa, asked for by this name */
@@ -36,7 +38,9 @@ enum wm_ofi_kind {
     WM_OFI_RECV,
     WM_OFI_PUT,
     WM_OFI_GET,
-    WM_OFI_FLUSH,
+    /* A put is complete by itself (PUT), or when a byte of it has been read back: PUT_READ, then READ_BACK. */
+    WM_OFI_PUT_READ,
+    WM_OFI_READ_BACK,
     /* of written messages: */
     WM_OFI_WRITTEN, /* a send */
     WM_OFI_ADVERT,  /* a receive, of which the sender is told */
@@ -59,7 +63,18 @@ struct wm_region {
     void *desc;
     uint64_t address, key;
     size_t bytes;
+    bool gpu;               /* memory of this process' GPU */
+    bool unseen;            /* a GPU's, which sees what comes only after a flush, which there is */
     struct wm_region *next; /* all of the endpoint's */
+};
+
+/* What an endpoint does with a GPU's memory. */
+struct wm_ofi_gpu {
+    bool offered;          /* the provider has FI_HMEM */
+    bool taken;            /* and promises all that is asked for */
+    struct wm_err refused; /* else why not */
+    struct wm_cuda_card gpu;
+    enum wm_cuda_flush flush;
 };
 
 struct wm_ofi_ep {
@@ -80,15 +95,16 @@ struct wm_ofi_ep {
     /* Sends up to here are complete once the library has them: only where no later progress of this process is needed
      * to deliver them. */
     size_t inject_bytes;
-    char eager[24];     /* the eager limit in words of WM_OFI_EAGER_VARIABLE; "" = there is none to set */
-    bool eager_is_ours; /* not the variable's */
-    uint64_t put_flags; /* FI_DELIVERY_COMPLETE, or 0: each write is followed by a read */
-    char *flushed;      /* where that read goes */
+    char eager[24];            /* the eager limit in words of WM_OFI_EAGER_VARIABLE; "" = there is none to set */
+    bool eager_is_ours;        /* not the variable's */
+    enum wm_ofi_kind put_kind; /* WM_OFI_PUT with FI_DELIVERY_COMPLETE, or WM_OFI_PUT_READ */
+    char *flushed;             /* where that read goes */
     struct fid_mr *flush_mr;
     void *flush_desc;
     struct wm_ofi_board *board; /* of written messages; NULL: they are tagged */
     uint64_t next_key;
     struct wm_region *regions;
+    struct wm_ofi_gpu gpu;
 };
 
 static inline struct wm_ofi_ep *wm_ofi_of(struct wm_ep *ep)
@@ -112,6 +128,11 @@ int wm_ofi_check(const struct wm_ofi_conf *conf, struct wm_err *err);
  */
 int wm_ofi_choose(const struct wm_ofi_conf *conf, enum wm_fabric fabric, const char *nic, struct fi_info **out,
                   struct wm_err *err);
+
+/** The same provider once more with FI_HMEM: takes the place of *info. False: it has none; *rc is what fi_getinfo()
+ * says.
+ */
+bool wm_ofi_choose_hmem(struct fi_info **info, int *rc);
 
 /** Full names of the providers that can be used here, "tcp;ofi_rxm, shm"; "" = none. Returns text. */
 const char *wm_ofi_usable(char *text, size_t bytes);
@@ -166,14 +187,28 @@ void wm_ofi_close(struct wm_ep *ep);
 
 /* ---- ofi_mem.c ---- */
 
-/** Registers memory for use by this process and, when shared, by its peers. *mr stays NULL where none is needed. */
-int wm_ofi_register(struct wm_ofi_ep *e, void *ptr, size_t bytes, bool shared, struct fid_mr **mr, struct wm_err *err);
+/** Registers memory for use by this process and, when shared, by its peers. *mr stays NULL where none is needed.
+ * @param gpu  it is memory of this process' GPU: always registered as such; WM_EUNSUP where it cannot be */
+int wm_ofi_register(struct wm_ofi_ep *e, void *ptr, size_t bytes, bool shared, bool gpu, struct fid_mr **mr,
+                    struct wm_err *err);
 int wm_ofi_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct wm_region **out, struct wm_err *err);
 int wm_ofi_key(struct wm_ep *ep, const struct wm_region *region, unsigned char key[WM_KEY_BYTES], struct wm_err *err);
 int wm_ofi_import(struct wm_ep *ep, int peer, const unsigned char key[WM_KEY_BYTES], struct wm_region **out,
                   struct wm_err *err);
 void wm_ofi_unreg(struct wm_ep *ep, struct wm_region *region);
 int wm_ofi_bind_msg(struct wm_ep *ep, struct wm_msg *msg, struct wm_err *err);
+
+/* ---- ofi_gpu.c ---- */
+
+/** Before the endpoint is made: asks for FI_HMEM, and what this GPU needs. What there is not is no error: `refused`. */
+void wm_ofi_gpu_choose(struct wm_ofi_ep *e);
+/** When it is made, before it is enabled: no detour through the host, by the provider's promise. */
+void wm_ofi_gpu_strict(struct wm_ofi_ep *e);
+int wm_ofi_takes(struct wm_ep *ep, const struct wm_mem *mem, struct wm_err *err);
+bool wm_ofi_needs_flush(const struct wm_region *region);
+int wm_ofi_flush(struct wm_ep *ep, const struct wm_region *region);
+/** "; GPU memory by FI_HMEM ..."; "" where it takes none. Returns text. */
+const char *wm_ofi_gpu_tell(const struct wm_ofi_gpu *gpu, char *text, size_t bytes);
 
 /* ---- ofi_ops.c ---- */
 

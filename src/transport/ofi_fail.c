@@ -28,6 +28,7 @@ static const char *describe(char *text, size_t bytes, const struct wm_ofi_ep *e,
                                          "receive of %zu bytes from rank %d over %s",
                                          "put of %zu bytes to rank %d over %s",
                                          "get of %zu bytes from rank %d over %s",
+                                         "put of %zu bytes to rank %d over %s",
                                          "read that completes a put of %zu bytes to rank %d over %s",
                                          "send of %zu bytes to rank %d over %s",
                                          "receive of %zu bytes from rank %d over %s",
@@ -43,8 +44,8 @@ static const char *describe(char *text, size_t bytes, const struct wm_ofi_ep *e,
 
 int wm_ofi_post_failed(struct wm_ofi_ep *e, const struct wm_ofi_slot *s, ssize_t rc)
 {
-    static const char *const calls[] = { "fi_tsend",    "fi_trecv", "fi_writemsg", "fi_read", "fi_read",
-                                         "fi_writemsg", "fi_send",  "fi_send",     "fi_recv" };
+    static const char *const calls[] = { "fi_tsend", "fi_trecv",    "fi_writemsg", "fi_read", "fi_writemsg",
+                                         "fi_read",  "fi_writemsg", "fi_send",     "fi_send", "fi_recv" };
     char text[160];
 
     return wm_ofi_fail(&e->ep.err, WM_ESYS, calls[s->kind], rc, "%s", describe(text, sizeof(text), e, s));

@@ -7,7 +7,7 @@
 
 /* What key() tells the peers. */
 struct key {
-    uint64_t address, key, bytes;
+    uint64_t address, key, bytes, unseen;
 };
 
 static int __attribute__((noinline, cold))
@@ -24,14 +24,43 @@ register_failed(const struct wm_ofi_ep *e, const char *call, int rc, size_t byte
                        e->info->fabric_attr->prov_name, e->info->domain_attr->name, memlock);
 }
 
-int wm_ofi_register(struct wm_ofi_ep *e, void *ptr, size_t bytes, bool shared, struct fid_mr **mr, struct wm_err *err)
+/* libfabric counts GPUs as the driver's handles do. */
+static int register_gpu(struct wm_ofi_ep *e, void *ptr, size_t bytes, uint64_t access, struct fid_mr **mr,
+                        struct wm_err *err)
+{
+    const struct iovec iov = { .iov_base = ptr, .iov_len = bytes };
+    const struct fi_mr_attr attr = { .mr_iov = &iov,
+                                     .iov_count = 1,
+                                     .access = access,
+                                     .requested_key = e->next_key++,
+                                     .iface = FI_HMEM_CUDA,
+                                     .device.cuda = e->gpu.gpu.handle };
+    const bool module = FI_VERSION_LT(fi_version(), FI_VERSION(1, 20));
+    int rc = fi_mr_regattr(e->domain, &attr, 0, mr);
+
+    if (rc == 0)
+        return WM_OK;
+    return wm_ofi_fail(err, WM_EUNSUP, "fi_mr_regattr", rc, "provider %s refuses %zu bytes of GPU %d%s",
+                       wm_ofi_name(e->info), bytes, e->gpu.gpu.index,
+                       module ? "; libfabric before 1.20 reaches it by a peer memory module alone: modprobe "
+                                "nvidia_peermem"
+                              : "");
+}
+
+int wm_ofi_register(struct wm_ofi_ep *e, void *ptr, size_t bytes, bool shared, bool gpu, struct fid_mr **mr,
+                    struct wm_err *err)
 {
     const int mode = e->info->domain_attr->mr_mode;
     uint64_t access = FI_SEND | FI_RECV | FI_READ | FI_WRITE | (shared ? FI_REMOTE_READ | FI_REMOTE_WRITE : 0);
 
-    if (bytes == 0 || (!shared && !(mode & FI_MR_LOCAL)))
+    int rc = 0;
+
+    if (bytes == 0 || (!shared && !gpu && !(mode & FI_MR_LOCAL)))
         return WM_OK;
-    int rc = fi_mr_reg(e->domain, ptr, bytes, access, 0, e->next_key++, 0, mr, NULL);
+    if (gpu && register_gpu(e, ptr, bytes, access, mr, err) != WM_OK)
+        return err->code;
+    if (!gpu)
+        rc = fi_mr_reg(e->domain, ptr, bytes, access, 0, e->next_key++, 0, mr, NULL);
     if (rc != 0)
         return register_failed(e, "fi_mr_reg", rc, bytes, err);
     if (!(mode & FI_MR_ENDPOINT))
@@ -69,8 +98,10 @@ int wm_ofi_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct w
 
     if (region == NULL)
         return err->code;
+    region->gpu = buf->mem != NULL && wm_mem_is_device(buf->mem) && !buf->mem->simulated;
+    region->unseen = region->gpu && e->gpu.flush == WM_CUDA_FLUSH_CALL;
     /* Written messages go straight into a receive, whichever buffer it is in. */
-    if (wm_ofi_register(e, buf->dma, buf->bytes, shared || e->board != NULL, &region->mr, err) != WM_OK) {
+    if (wm_ofi_register(e, buf->dma, buf->bytes, shared || e->board != NULL, region->gpu, &region->mr, err) != WM_OK) {
         wm_ofi_unreg(ep, region);
         return err->code;
     }
@@ -85,10 +116,10 @@ int wm_ofi_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, struct w
 
 int wm_ofi_key(struct wm_ep *ep, const struct wm_region *region, unsigned char key[WM_KEY_BYTES], struct wm_err *err)
 {
-    struct key mine = { .address = region->address, .key = region->key, .bytes = region->bytes };
+    const bool unseen = region->gpu && wm_ofi_of(ep)->gpu.flush != WM_CUDA_FLUSH_NONE;
+    struct key mine = { .address = region->address, .key = region->key, .bytes = region->bytes, .unseen = unseen };
 
     (void)err;
-    (void)ep;
     memcpy(key, &mine, sizeof(mine));
     return WM_OK;
 }
@@ -106,6 +137,7 @@ int wm_ofi_import(struct wm_ep *ep, int peer, const unsigned char key[WM_KEY_BYT
         return err->code;
     region->address = theirs.address;
     region->key = theirs.key;
+    region->unseen = theirs.unseen != 0;
     *out = region;
     return WM_OK;
 }

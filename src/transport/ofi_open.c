@@ -43,6 +43,8 @@ static int open_objects(struct wm_ofi_ep *e, struct wm_err *err)
         return open_failed(e, "fi_cq_open", rc, err);
     if ((rc = fi_endpoint(e->domain, e->info, &e->fid, NULL)) != 0)
         return open_failed(e, "fi_endpoint", rc, err);
+    if (e->gpu.offered)
+        wm_ofi_gpu_strict(e);
     if ((rc = fi_ep_bind(e->fid, &e->av->fid, 0)) != 0 ||
         (rc = fi_ep_bind(e->fid, &e->cq->fid, FI_TRANSMIT | FI_RECV)) != 0)
         return open_failed(e, "fi_ep_bind", rc, err);
@@ -130,7 +132,9 @@ static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct
     if (strncmp(provider_of(e), "shm", 3) == 0 && e->ep.world->hosts > 1)
         return wm_fail(err, WM_EABSENT, "", 0, "provider %s reaches ranks of one host only, and there are %d hosts",
                        provider_of(e), e->ep.world->hosts);
-    e->put_flags = e->info->tx_attr->op_flags & FI_DELIVERY_COMPLETE;
+    if (conf->device)
+        wm_ofi_gpu_choose(e);
+    e->put_kind = e->info->tx_attr->op_flags & FI_DELIVERY_COMPLETE ? WM_OFI_PUT : WM_OFI_PUT_READ;
     e->info->tx_attr->op_flags = 0; /* for puts alone, not for sends */
     if (writes)
         e->ep.ops = e->ep.crowded ? &wm_ofi_written_ops_crowded : &wm_ofi_written_ops;
@@ -139,7 +143,7 @@ static int open_local(struct wm_ofi_ep *e, const struct wm_ep_conf *conf, struct
     if ((!writes && divide_tag(e, err) != WM_OK) || open_eager(e, own, err) != WM_OK ||
         (writes && wm_ofi_board_open(e, conf->peers, err) != WM_OK))
         return err->code;
-    if (wm_ofi_register(e, e->flushed, 1, false, &e->flush_mr, err) != WM_OK)
+    if (wm_ofi_register(e, e->flushed, 1, false, false, &e->flush_mr, err) != WM_OK)
         return err->code;
     e->flush_desc = e->flush_mr != NULL ? fi_mr_desc(e->flush_mr) : NULL;
     return WM_OK;
@@ -208,6 +212,7 @@ int wm_ofi_open(const struct wm_ep_conf *conf, struct wm_ep **out, struct wm_err
                             .coll_blocks = true,
                             .crowded = conf->world->crowded,
                             .err = { .rank = -1 } };
+    wm_fail(&e->gpu.refused, WM_EUNSUP, "", 0, "it was not opened for memory of a GPU");
     open_local(e, conf, err);
     if (exchange(e, conf->peers, err) != WM_OK) {
         wm_ofi_close(&e->ep);

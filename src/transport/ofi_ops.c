@@ -15,7 +15,7 @@ static inline void *desc_of(const struct wm_msg *msg)
     return msg->local != NULL ? msg->local->desc : NULL;
 }
 
-static ssize_t attempt_write(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
+static ssize_t attempt_write(struct wm_ofi_ep *e, struct wm_ofi_slot *s, uint64_t flags)
 {
     const struct wm_msg *m = s->msg;
     struct iovec from = { .iov_base = m->ptr, .iov_len = m->bytes };
@@ -29,7 +29,7 @@ static ssize_t attempt_write(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
                               .rma_iov_count = 1,
                               .context = &s->context };
 
-    return fi_writemsg(e->fid, &msg, FI_COMPLETION | e->put_flags);
+    return fi_writemsg(e->fid, &msg, FI_COMPLETION | flags);
 }
 
 static ssize_t attempt(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
@@ -42,11 +42,13 @@ static ssize_t attempt(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
     case WM_OFI_RECV:
         return fi_trecv(e->fid, m->ptr, m->bytes, desc_of(m), FI_ADDR_UNSPEC, s->tag, 0, &s->context);
     case WM_OFI_PUT:
-        return attempt_write(e, s);
+        return attempt_write(e, s, FI_DELIVERY_COMPLETE);
+    case WM_OFI_PUT_READ:
+        return attempt_write(e, s, 0);
     case WM_OFI_GET:
         return fi_read(e->fid, m->ptr, m->bytes, desc_of(m), e->address[m->peer], m->remote->address + m->remote_at,
                        m->remote->key, &s->context);
-    case WM_OFI_FLUSH:
+    case WM_OFI_READ_BACK:
         return fi_read(e->fid, e->flushed, 1, e->flush_desc, e->address[m->peer], m->remote->address + m->remote_at,
                        m->remote->key, &s->context);
     case WM_OFI_WRITTEN:
@@ -100,8 +102,8 @@ static int retry(struct wm_ofi_ep *e)
 
 static int complete(struct wm_ofi_ep *e, struct wm_ofi_slot *s)
 {
-    if (s->kind == WM_OFI_PUT && e->put_flags == 0) {
-        s->kind = WM_OFI_FLUSH;
+    if (s->kind == WM_OFI_PUT_READ) {
+        s->kind = WM_OFI_READ_BACK;
         return post(e, s);
     }
     s->open = false;
@@ -234,7 +236,12 @@ static int one_sided(struct wm_ofi_ep *e, unsigned slot, enum wm_ofi_kind kind, 
 
 static int ofi_put(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
 {
-    return one_sided(wm_ofi_of(ep), slot, WM_OFI_PUT, msg);
+    return one_sided(wm_ofi_of(ep), slot, wm_ofi_of(ep)->put_kind, msg);
+}
+
+static int ofi_put_flushed(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
+{
+    return one_sided(wm_ofi_of(ep), slot, WM_OFI_PUT_READ, msg);
 }
 
 static int ofi_get(struct wm_ep *ep, unsigned slot, const struct wm_msg *msg)
@@ -332,6 +339,8 @@ const struct wm_ops wm_ofi_ops = {
     .post_recv = ofi_post_recv,
     .put = ofi_put,
     .get = ofi_get,
+    .put_flushed = ofi_put_flushed,
+    .flush = wm_ofi_flush,
     .test = ofi_test,
     .wait = ofi_wait,
 };
@@ -346,6 +355,8 @@ const struct wm_ops wm_ofi_ops_crowded = {
     .post_recv = ofi_post_recv,
     .put = ofi_put,
     .get = ofi_get,
+    .put_flushed = ofi_put_flushed,
+    .flush = wm_ofi_flush,
     .test = ofi_test,
     .wait = ofi_wait_yield,
 };
@@ -357,6 +368,8 @@ const struct wm_ops wm_ofi_written_ops = {
     .post_recv = written_post_recv,
     .put = ofi_put,
     .get = ofi_get,
+    .put_flushed = ofi_put_flushed,
+    .flush = wm_ofi_flush,
     .test = written_test,
     .wait = written_wait,
 };
@@ -368,6 +381,8 @@ const struct wm_ops wm_ofi_written_ops_crowded = {
     .post_recv = written_post_recv,
     .put = ofi_put,
     .get = ofi_get,
+    .put_flushed = ofi_put_flushed,
+    .flush = wm_ofi_flush,
     .test = written_test,
     .wait = written_wait_yield,
 };

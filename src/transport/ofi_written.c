@@ -154,7 +154,7 @@ int wm_ofi_board_open(struct wm_ofi_ep *e, const bool *peers, struct wm_err *err
         return err->code;
     struct wm_ofi_board *b = e->board;
     const size_t bytes = (b->buffers + (size_t)e->ep.slots + 2) * sizeof(*b->in);
-    if (wm_ofi_register(e, b->memory, bytes, true, &b->mr, err) != WM_OK)
+    if (wm_ofi_register(e, b->memory, bytes, true, false, &b->mr, err) != WM_OK)
         return err->code;
     b->desc = fi_mr_desc(b->mr);
     b->key = fi_mr_key(b->mr);

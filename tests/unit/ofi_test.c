@@ -210,11 +210,174 @@ static void test_efa(void)
     CHECK_TEXT(wm_ofi_efa_tell(&cases[0].efa, little, sizeof(little)), "fabric efa;");
 }
 
+/* ---- Memory of GPUs, with a domain and an endpoint that write down what they are asked ---- */
+
+static struct fi_mr_attr asked;
+static struct iovec asked_iov;
+static int answers, p2p; /* what calls return; the value of FI_OPT_FI_HMEM_P2P */
+
+static int stand_in_regattr(struct fid *domain, const struct fi_mr_attr *attr, uint64_t flags, struct fid_mr **mr)
+{
+    static struct fid_mr one;
+    (void)domain;
+    asked = *attr;
+    asked_iov = *attr->mr_iov;
+    *mr = answers == 0 && flags == 0 ? &one : NULL;
+    return answers;
+}
+
+static int stand_in_reg(struct fid *domain, const void *at, size_t bytes, uint64_t access, uint64_t offset,
+                        uint64_t key, uint64_t flags, struct fid_mr **mr, void *context)
+{
+    const struct iovec iov = { .iov_base = (char *)(uintptr_t)at, .iov_len = bytes };
+    const struct fi_mr_attr attr = {
+        .mr_iov = &iov, .access = access, .offset = offset, .requested_key = key, .context = context
+    };
+    return stand_in_regattr(domain, &attr, flags, mr);
+}
+
+static int stand_in_setopt(struct fid *ep, int level, int name, const void *value, size_t bytes)
+{
+    (void)ep;
+    if (level == FI_OPT_ENDPOINT && name == FI_OPT_FI_HMEM_P2P && bytes == sizeof(p2p))
+        memcpy(&p2p, value, sizeof(p2p));
+    return answers;
+}
+
+static struct fi_ops_mr mr_ops = { .size = sizeof(mr_ops), .reg = stand_in_reg, .regattr = stand_in_regattr };
+static struct fi_ops_ep ep_ops = { .size = sizeof(ep_ops), .setopt = stand_in_setopt };
+static struct fid_domain domain = { .mr = &mr_ops };
+static struct fid_ep endpoint = { .ops = &ep_ops };
+
+static struct wm_ofi_ep gpu_ep(const struct offer *offer)
+{
+    struct wm_ofi_ep e = { .info = info_of(offer), .domain = &domain, .fid = &endpoint, .next_key = 40 };
+    endpoint.fid.fclass = FI_CLASS_EP;
+    e.gpu = (struct wm_ofi_gpu){ .offered = true, .taken = true, .refused = { .rank = -1 } };
+    e.gpu.gpu = (struct wm_cuda_card){ .index = 1, .handle = 11 };
+    answers = 0;
+    p2p = -1;
+    return e;
+}
+
+static void free_ep(struct wm_ofi_ep *e)
+{
+    e->info->next = NULL;
+    free_list(e->info);
+}
+
+/* As CUDA memory, by the driver's handle; also where nobody else reaches into it and the provider wants no local keys.
+ */
+static void test_gpu_registration(void)
+{
+    struct wm_ofi_ep e = gpu_ep(&cloud[1]);
+    struct wm_err err = { .rank = -1 };
+    struct fid_mr *mr = NULL;
+    char bytes[100];
+
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), false, true, &mr, &err), WM_OK);
+    CHECK(mr != NULL && asked_iov.iov_base == bytes && asked_iov.iov_len == sizeof(bytes) && asked.iov_count == 1);
+    CHECK(asked.iface == FI_HMEM_CUDA && asked.device.cuda == 11 && asked.requested_key == 40);
+    CHECK_INT(asked.access, FI_SEND | FI_RECV | FI_READ | FI_WRITE);
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), true, true, &mr, &err), WM_OK);
+    CHECK_INT(asked.access, FI_SEND | FI_RECV | FI_READ | FI_WRITE | FI_REMOTE_READ | FI_REMOTE_WRITE);
+    CHECK_INT(asked.requested_key, 41);
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), true, false, &mr, &err), WM_OK);
+    CHECK(asked.iface == FI_HMEM_SYSTEM && asked.requested_key == 42);
+    mr = NULL;
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), false, false, &mr, &err), WM_OK);
+    CHECK(mr == NULL);
+    answers = -FI_EFAULT;
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), true, true, &mr, &err), WM_EUNSUP);
+    CHECK_HAS(err.what, "provider efa refuses 100 bytes of GPU 1");
+    CHECK(strcmp(err.call, "fi_mr_regattr") == 0 && strcmp(err.native_text, "Bad address") == 0);
+    err = (struct wm_err){ .rank = -1 };
+    CHECK_INT(wm_ofi_register(&e, bytes, sizeof(bytes), true, false, &mr, &err), WM_ESYS);
+    free_ep(&e);
+}
+
+/* Peer to peer is required; a provider that does not promise it is handed nothing. */
+static void test_gpu_strict(void)
+{
+    static const struct {
+        int answers;
+        enum wm_cuda_flush flush;
+        const char *refuses, *says; /* what takes() says, and the claim */
+    } cases[] = {
+        { 0, WM_CUDA_FLUSH_CALL, "", "; GPU memory by FI_HMEM, peer to peer, flushed by cuFlushGPUDirectRDMAWrites" },
+        { 0, WM_CUDA_FLUSH_NONE, "", "; GPU memory by FI_HMEM, peer to peer, in order without a flush" },
+        { 0, WM_CUDA_FLUSH_READ, "", "; GPU memory by FI_HMEM, peer to peer, which no flush makes visible" },
+        { -FI_EOPNOTSUPP, WM_CUDA_FLUSH_CALL,
+          "provider verbs;ofi_rxd does not promise to leave the host out (FI_HMEM_P2P_REQUIRED)", "" },
+    };
+    char text[160];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct wm_ofi_ep e = gpu_ep(&cluster[1]);
+        struct wm_err err = { .rank = -1 };
+        answers = cases[i].answers;
+        e.gpu.flush = cases[i].flush;
+        wm_ofi_gpu_strict(&e);
+        CHECK_INT(p2p, FI_HMEM_P2P_REQUIRED);
+        CHECK_INT(wm_ofi_takes(&e.ep, &wm_mem_device, &err), cases[i].answers == 0 ? WM_OK : WM_EUNSUP);
+        CHECK_TEXT(err.what, cases[i].refuses);
+        CHECK_TEXT(err.call, cases[i].answers == 0 ? "" : "fi_setopt");
+        CHECK_TEXT(wm_ofi_gpu_tell(&e.gpu, text, sizeof(text)), cases[i].says);
+        err = (struct wm_err){ .rank = -1 };
+        CHECK_INT(wm_ofi_takes(&e.ep, &wm_mem_managed, &err), WM_EUNSUP);
+        CHECK_HAS(err.what, "managed memory moves");
+        free_ep(&e);
+    }
+}
+
+/* A region says whether its GPU needs a flush: here where there is one, to the peers in any case. */
+static void test_gpu_flush(void)
+{
+    static const struct {
+        enum wm_cuda_flush flush;
+        bool here, there;
+    } cases[] = {
+        { WM_CUDA_FLUSH_NONE, false, false },
+        { WM_CUDA_FLUSH_CALL, true, true },
+        { WM_CUDA_FLUSH_READ, false, true },
+    };
+    char bytes[64];
+    struct wm_buf buf = { .mem = &wm_mem_device, .ptr = bytes, .dma = bytes, .bytes = sizeof(bytes) };
+
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(*cases); i++) {
+        struct wm_ofi_ep e = gpu_ep(&cloud[1]);
+        struct wm_region *mine = NULL, *theirs = NULL;
+        unsigned char key[WM_KEY_BYTES] = { 0 };
+        struct wm_err err = { .rank = -1 };
+        const bool gpu = i % 2 == 0;
+        answers = -FI_EFAULT; /* nothing may be left behind that was not registered */
+        buf.mem = gpu ? &wm_mem_device : &wm_mem_host;
+        CHECK_INT(wm_ofi_reg(&e.ep, &buf, true, &mine, &err), gpu ? WM_EUNSUP : WM_ESYS);
+        CHECK(e.regions == NULL);
+        answers = 0;
+        err = (struct wm_err){ .rank = -1 };
+        buf.bytes = 0; /* what has no bytes is registered nowhere */
+        e.gpu.flush = cases[i / 2].flush;
+        CHECK_INT(wm_ofi_reg(&e.ep, &buf, true, &mine, &err), WM_OK);
+        buf.bytes = sizeof(bytes);
+        CHECK_INT(wm_ofi_needs_flush(mine), gpu && cases[i / 2].here);
+        CHECK_INT(wm_ofi_key(&e.ep, mine, key, &err), WM_OK);
+        CHECK_INT(wm_ofi_import(&e.ep, 0, key, &theirs, &err), WM_OK);
+        CHECK_INT(wm_ofi_needs_flush(theirs), gpu && cases[i / 2].there);
+        wm_ofi_unreg(&e.ep, theirs);
+        wm_ofi_unreg(&e.ep, mine);
+        free_ep(&e);
+    }
+}
+
 int main(void)
 {
     test_picks();
     test_contradictions();
     test_efa();
+    test_gpu_registration();
+    test_gpu_strict();
+    test_gpu_flush();
     return wm_tests_end();
 }
 #else
