@@ -395,11 +395,18 @@ static int put_together(struct wm_comparison *c, const struct testimony *mine, s
     return err->code;
 }
 
+/* How a GPU's memory was registered is the evidence of direct. */
+static bool registers(const struct wm_arm *arm)
+{
+    return arm->spec->path == WM_PATH_DIRECT && !wm_plan_device(arm->spec->memory)->simulated &&
+           arm->endpoint->is->transport->needs_flush != NULL;
+}
+
 /* From GPU to GPU or through the host's memory: within a host only the library knows. */
 static bool only_says(const struct wm_arm *arm)
 {
-    return arm->endpoint->is->transport->device_only && arm->endpoint->is->transport->claim != NULL &&
-           arm->status == WM_MEASURED && arm->cell->bytes > 0;
+    return (arm->endpoint->is->transport->device_only || registers(arm)) &&
+           arm->endpoint->is->transport->claim != NULL && arm->status == WM_MEASURED && arm->cell->bytes > 0;
 }
 
 static int hear_claims(struct wm_comparison *c, const struct wm_arm *arm, struct testimony *mine,

@@ -63,7 +63,7 @@ static const struct wm_option verbs_options[] = {
       .offset = offsetof(struct wm_verbs_conf, service_level),
       .max = 15 },
     { .name = "gdr",
-      .arg = "auto|dmabuf|peermem",
+      .arg = "HOW",
       .help = "how transport verbs registers memory of GPUs: as a dma-buf, or through a peer memory module of the "
               "kernel; auto is the first of the two that there is, and the result says which",
       .fallback = "auto",

@@ -138,3 +138,62 @@ def test_a_device_that_is_lost_in_mid_run_is_what_is_told_first(run, load_result
 def test_gpu_without_gpu_memory_has_no_effect(wiremark, mpirun):
     end = mpirun(2, wiremark, "run", "latency", "--gpu", "0", "--bytes", "8")
     assert end.rc == 2 and "--gpu has no effect: --mem names no memory of a GPU" in end.stderr
+
+
+# ---- GPU memory handed to libfabric, by a provider that takes it in name (tests/preload/hmem.c) ----
+
+@pytest.fixture
+def direct(wiremark, mpirun, preload, stand_in, tmp_path):
+    """direct(*words, **variables): a run over provider shm, which takes the stand-in's memory."""
+    if not re.search(r"^ +usable here: .*shm", subprocess.run([wiremark, "list"], capture_output=True, text=True, timeout=60,
+                                                            check=True).stdout, re.M):
+        pytest.skip("there is no provider shm")
+
+    def go(*words, **variables):
+        settings = {"LD_LIBRARY_PATH": tmp_path, "LD_PRELOAD": preload("hmem"), "WM_CUDA_PLAIN": 1, **variables}
+        return mpirun(2, "env", *(f"{name}={value}" for name, value in settings.items()), wiremark, "run", *words,
+                      "--transport", "ofi", "--provider", "shm", "--cell-time", "1ms", "--min-samples",
+                      "12", "--format", "table", "--output", "r.json")
+    return go
+
+
+@pytest.mark.parametrize("ordering, says", [(0, "flushed by cuFlushGPUDirectRDMAWrites"), (100, "in order without a flush")])
+@pytest.mark.slow
+def test_gpu_memory_is_handed_to_a_provider_that_takes_it(direct, load_result, tmp_path, ordering, says):
+    end = direct("latency", "bandwidth", "put-latency", "get-latency", "allreduce", "--algo", "allreduce:ring", "--window", "8", "--mem",
+                 "host,device", "--bytes", "8,20K", WM_CUDA_ORDERING=ordering)
+    assert end.rc == 0, end.output
+    for cell in load_result(tmp_path / "r.json")["cells"]:
+        assert cell["status"] == "measured" and cell["verify"]["wrong_elements"] == 0, cell
+        assert ("noflush_ns" in cell) == (cell["path"] == "direct" and ordering == 0), cell["id"]
+        if cell["path"] == "direct":
+            assert cell["evidence"]["claims"][0]["how"].endswith("; GPU memory by FI_HMEM, peer to peer, " + says), cell
+        else:
+            assert "evidence" not in cell
+    assert (" without the flush" in end.stdout) == (ordering == 0), end.output
+
+
+def test_a_flush_that_fails_is_told_and_costs_the_arm(direct, load_result, tmp_path):
+    end = direct("get-latency", "--mem", "device", "--bytes", "8", WM_CUDA_FAIL="cuFlushGPUDirectRDMAWrites=719")
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert end.rc == 1 and cell["status"] == "failed", end.output
+    assert "what a card wrote into GPU 0 cannot be made visible to it" in cell["reason"]
+    assert "(cuFlushGPUDirectRDMAWrites: CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure)" in cell["reason"]
+
+
+@pytest.mark.parametrize("variables, reason", [
+    ({"LD_PRELOAD": ""}, "provider shm offers no memory of GPUs (FI_HMEM) (fi_getinfo: No data available)"),
+    ({"WM_HMEM_REFUSES": "regattr"}, "provider shm refuses 64 bytes of GPU 0"),
+    pytest.param({"WM_HMEM_REFUSES": "setopt"}, "provider shm does not promise to leave the host out (FI_HMEM_P2P_REQUIRED) "
+                 "(fi_setopt: Operation not supported)", marks=pytest.mark.slow),
+    pytest.param({"mem": "managed"}, "managed memory moves between GPU and node, and no card can be given it: use --mem device",
+                 marks=pytest.mark.slow),
+])
+def test_gpu_memory_that_is_refused_costs_its_direct_cells_alone(direct, load_result, tmp_path, variables, reason):
+    mem = variables.get("mem", "device")
+    end = direct("latency", "--mem", f"host,{mem}", "--path", "direct,staged", "--bytes", "8",
+                 **{name: value for name, value in variables.items() if name != "mem"})
+    cells = {(cell["mem"], cell["path"]): cell for cell in load_result(tmp_path / "r.json")["cells"]}
+    assert end.rc == 3, end.output
+    assert cells[mem, "direct"]["status"] == "skipped" and reason in cells[mem, "direct"]["reason"], cells[mem, "direct"]
+    assert cells[mem, "staged"]["status"] == cells["host", "host"]["status"] == "measured"

@@ -5,6 +5,7 @@
  * element. By its devices' names wiremark knows it, and calls simulated what it measures. It knows no CUDA: what it is
  * asked for is as libcuda documents it. From the environment, at each call: WM_CUDA_DEVICES (1), WM_CUDA_VERSION
  * (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an event is not ready), WM_CUDA_MIG=1,
+ * WM_CUDA_PLAIN=1 (the CPU may touch memory: where a library without a GPU shall carry it),
  * WM_CUDA_GPUDIRECT (1), WM_CUDA_DMABUF (1), WM_CUDA_FLUSH_OPTIONS (1) and WM_CUDA_ORDERING (0): attributes,
  * WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
@@ -301,7 +302,8 @@ static struct range *range_at(unsigned long long at)
 
 static void map(struct range *range, int fd, size_t whole)
 {
-    *range = (struct range){ .given = mmap(NULL, whole, PROT_NONE, MAP_SHARED, fd, 0),
+    const int access = number("WM_CUDA_PLAIN", 0) != 0 ? PROT_READ | PROT_WRITE : PROT_NONE;
+    *range = (struct range){ .given = mmap(NULL, whole, access, MAP_SHARED, fd, 0),
                              .alias = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0),
                              .whole = whole,
                              .fd = fd };
