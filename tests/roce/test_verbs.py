@@ -1,5 +1,10 @@
 """The verbs transport over real packets between two guests; data are verified in every cell, the way is proven."""
 import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
 
 import launch
 
@@ -58,6 +63,40 @@ def test_device_memory_takes_every_path(measure):
     assert {cell["path"] for cell in cells} == {"direct", "staged", "pipelined"}
     assert all(cell["simulated"] and cell["mem"] == "simulated" for cell in cells)
     proven_by_rxe(cells)
+
+
+@pytest.fixture
+def stand_in(lab, wiremark):
+    """stand_in(**variables): those of a run with the driver that has no GPU, on both nodes."""
+    preload = pathlib.Path(wiremark).parent / "tests/preload"
+    if "needs the CUDA toolkit" in subprocess.run([wiremark, "list"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("this wiremark was built without CUDA")
+    (lab.share / "libcuda.so.1").unlink(missing_ok=True)
+    shutil.copy(preload / "cuda.so", lab.share / "libcuda.so.1")
+    return lambda **variables: {"LD_LIBRARY_PATH": lab.share, "WM_CUDA_PLAIN": 1, **variables}
+
+
+@pytest.mark.parametrize("options, says", [(1, "flushed by cuFlushGPUDirectRDMAWrites"), (0, "flushed by a READ of the card itself")])
+def test_gpu_memory_is_handed_to_a_card_that_takes_it(measure, wiremark, stand_in, options, says):
+    """In name: rxe is given the host's memory at the stand-in's addresses. The flushes are real."""
+    preload = pathlib.Path(wiremark).parent / "tests/preload/dmabuf.so"
+    _, result = measure("latency", "put-latency", "get-latency", "--mem", "device", "--gdr", "dmabuf", "--bytes", "9000",
+                        variables=stand_in(LD_PRELOAD=preload, WM_CUDA_FLUSH_OPTIONS=options))
+    cells = verified(result, 3)
+    assert all(cell["path"] == "direct" and cell["noflush_ns"] > 0 for cell in cells)
+    for cell in cells:
+        assert all(claim["how"].endswith("; GPU memory by dma-buf, " + says) for claim in cell["evidence"]["claims"]), cell
+    proven_by_rxe(cells)
+
+
+def test_gpu_memory_that_the_card_does_not_take_costs_its_direct_cells_alone(measure, stand_in):
+    _, result = measure("latency", "--mem", "host,device", "--path", "direct,staged", "--bytes", "8", status=3,
+                        variables=stand_in())
+    cells = {(cell["mem"], cell["path"]): cell for cell in result["cells"]}
+    assert cells["host", "host"]["status"] == cells["device", "staged"]["status"] == "measured"
+    assert cells["device", "direct"]["status"] == "skipped"
+    assert "no GPU memory: dma-buf: rxe0:1 takes none (ibv_reg_dmabuf_mr: Operation not supported); peermem: no module " \
+        "nvidia_peermem" in cells["device", "direct"]["reason"]
 
 
 def test_the_target_of_puts_sleeps_while_the_card_is_written_to(lab, wiremark):
