@@ -63,11 +63,11 @@ static const struct wm_option verbs_options[] = {
       .offset = offsetof(struct wm_verbs_conf, service_level),
       .max = 15 },
     { .name = "gdr",
-      .arg = "HOW",
+      .arg = "HOW[,HOW]",
       .help = "how transport verbs registers memory of GPUs: as a dma-buf, or through a peer memory module of the "
               "kernel; auto is the first of the two that there is, and the result says which",
       .fallback = "auto",
-      .type = WM_OPT_CHOICE,
+      .type = WM_OPT_CHOICES,
       .offset = offsetof(struct wm_verbs_conf, gdr),
       .names = gdr_names },
     { .name = NULL },

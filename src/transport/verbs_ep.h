@@ -26,7 +26,7 @@ enum {
 
 struct wm_verbs_conf {
     int64_t nic_port, gid_index, qps, tx_depth, mtu, traffic_class, service_level;
-    int64_t gdr; /* enum wm_verbs_gdr */
+    struct wm_int_list gdr; /* one enum wm_verbs_gdr an endpoint; none: auto */
 };
 
 /* How a GPU's memory is registered. */

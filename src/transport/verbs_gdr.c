@@ -167,6 +167,8 @@ static int choose_flush(struct wm_verbs_ep *e, struct wm_err *err)
 
 void wm_verbs_gdr_open(struct wm_verbs_ep *e)
 {
+    const struct wm_int_list *list = &e->conf.gdr;
+    const enum wm_verbs_gdr wanted = list->n > 0 ? (enum wm_verbs_gdr)list->value[0] : WM_VERBS_GDR_AUTO;
     struct wm_verbs_gpu *g = &e->gpu;
     struct wm_verbs_gdr_facts facts;
     enum wm_verbs_gdr mode = WM_VERBS_GDR_AUTO;
@@ -174,7 +176,7 @@ void wm_verbs_gdr_open(struct wm_verbs_ep *e)
 
     if (find_facts(e, &facts, &err) == WM_OK) {
         g->gpu = facts.gpu;
-        wm_verbs_gdr_choose((enum wm_verbs_gdr)e->conf.gdr, &facts, &mode, &err);
+        wm_verbs_gdr_choose(wanted, &facts, &mode, &err);
     }
     if (err.code == WM_OK && choose_flush(e, &err) == WM_OK)
         g->mode = mode;

@@ -140,6 +140,16 @@ def test_gpu_without_gpu_memory_has_no_effect(wiremark, mpirun):
     assert end.rc == 2 and "--gpu has no effect: --mem names no memory of a GPU" in end.stderr
 
 
+def test_ways_to_register_gpu_memory_are_arms(stand_in, wiremark, tmp_path):
+    listing = subprocess.run([wiremark, "list"], capture_output=True, text=True, timeout=60, check=True).stdout
+    if re.search(r"^  verbs +not built in", listing, re.M):
+        pytest.skip("this wiremark was built without verbs")
+    end = subprocess.run([wiremark, "plan", "latency", "--transport", "verbs", "--mem", "device", "--gdr", "dmabuf,peermem",
+                          "--bytes", "8"], capture_output=True, text=True, timeout=60,
+                         env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
+    assert "ping-pong  gdr=dmabuf\n" in end.stdout and "ping-pong  gdr=peermem\n" in end.stdout, end
+
+
 # ---- GPU memory handed to libfabric, by a provider that takes it in name (tests/preload/hmem.c) ----
 
 @pytest.fixture

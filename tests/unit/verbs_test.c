@@ -897,6 +897,14 @@ static void test_gpu_refused(void)
     CHECK_TEXT(claim.how, "RC queue pairs, GID 0 (InfiniBand)");
     wm_transport_verbs.close(&e->ep);
     no_dmabuf = 0;
+    int64_t peermem = WM_VERBS_GDR_PEERMEM;
+    conf_now.gdr = (struct wm_int_list){ .value = &peermem, .n = 1 };
+    e = open_gpu_ep("0", "1");
+    err = (struct wm_err){ .rank = -1 };
+    CHECK_INT(wm_transport_verbs.takes(&e->ep, &wm_mem_device, &err), WM_EUNSUP);
+    CHECK_HAS(err.what, "--gdr peermem: ");
+    wm_transport_verbs.close(&e->ep);
+    conf_now = plain;
     setenv("WM_CUDA_DEVICES", "0", 1);
     wm_cuda_close();
     e = open_gpu_ep("0", "1"); /* the endpoint serves hosts all the same */
