@@ -60,8 +60,14 @@ static int open_eager(struct wm_ofi_ep *e, const struct wm_ofi_conf *own, struct
     const char *theirs = getenv(WM_OFI_EAGER_VARIABLE);
     char *before = NULL;
 
-    if (strcmp(provider_of(e), "tcp;ofi_rxm") != 0)
+    if (strcmp(provider_of(e), "tcp;ofi_rxm") != 0) {
+        if (own->eager_bytes != 0)
+            return wm_fail(err, WM_EABSENT, "", 0,
+                           "--ofi-eager is of provider tcp;ofi_rxm, and this is %s, which would not heed it: leave it "
+                           "out, or name --provider 'tcp;ofi_rxm'",
+                           provider_of(e));
         return open_objects(e, err);
+    }
     if (theirs != NULL && (before = strdup(theirs)) == NULL)
         return wm_fail_errno(err, "strdup", WM_OFI_EAGER_VARIABLE);
     e->eager_is_ours = before == NULL || own->eager_bytes != 0;

@@ -192,6 +192,13 @@ def test_an_eager_limit_below_the_buffers_is_refused(ofi):
     assert end.rc == 2 and '--ofi-eager: "8K" is out of range, want from 16K to 1G' in end.output, end.output
 
 
+def test_an_eager_limit_that_nobody_would_heed_is_not_recorded(ofi, providers):
+    need_provider(providers, "shm")
+    end = ofi(2, "latency", "--provider", "shm", "--bytes", "8", "--cell-time", "10ms", "--ofi-eager", "32K")
+    assert end.rc == 3, end.output
+    assert "--ofi-eager is of provider tcp;ofi_rxm, and this is shm, which would not heed it" in end.stdout, end.output
+
+
 def test_list_names_the_providers_that_can_be_used(providers):
     assert "shm" in providers and any(name.split(";")[0] == "tcp" for name in providers), providers
 
