@@ -104,7 +104,9 @@ static void say_why(const struct fi_info *known, const char *const *there, const
     }
     for (int n = 0; there[n] != NULL; n++)
         add_name(names, there[n]);
-    if (!found && wm_ofi_is_known(wanted))
+    if (strncmp(wanted, "ofi_", 4) == 0)
+        snprintf(text, bytes, "this is a layer over a provider: name what it stands on, too, as in 'tcp;ofi_rxm'");
+    else if (!found && wm_ofi_is_known(wanted))
         snprintf(text, bytes, "this libfabric was built without it");
     else if (!found)
         snprintf(text, bytes, "this libfabric does not know it%s", wm_did_you_mean(hint, sizeof(hint), wanted, names));

@@ -156,6 +156,11 @@ def test_a_misspelt_provider_names_its_nearest(ofi):
     assert end.rc == 3 and "--provider tpc: this libfabric does not know it (did you mean tcp?)" in end.output, end.output
 
 
+def test_a_layer_alone_is_no_provider(ofi):
+    end = ofi(2, "latency", "--provider", "ofi_rxm", *QUICK)
+    assert end.rc == 3 and "--provider ofi_rxm: this is a layer over a provider: name what it stands on" in end.output, end.output
+
+
 @pytest.mark.parametrize("variable", ["shm", "^tcp,net"])
 def test_the_environment_that_leaves_a_provider_out_is_named(ofi, variable):
     end = ofi(2, "latency", "--provider", "tcp", *QUICK, env={"FI_PROVIDER": variable})
