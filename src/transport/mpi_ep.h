@@ -1,6 +1,6 @@
 /**
  * Inside of transport mpi: mpi.c is its table, its messages and its windows, mpi_coll.c the library's collectives with
- * the types that count above INT_MAX.
+ * the types that count above INT_MAX, mpi_library.c what the library says.
  */
 #ifndef WM_MPI_EP_H
 #define WM_MPI_EP_H
@@ -28,7 +28,7 @@ static inline struct wm_mpi_ep *wm_mpi_of(struct wm_ep *ep)
     return (struct wm_mpi_ep *)ep;
 }
 
-/* ---- mpi.c ---- */
+/* ---- mpi_library.c ---- */
 
 /** A call of the library that returned rc: its class and text, and `format` for what was tried. Returns `code`. */
 int wm_mpi_fail(struct wm_err *err, enum wm_code code, int rc, const char *call, const char *format, ...)
