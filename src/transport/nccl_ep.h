@@ -59,6 +59,8 @@ struct wm_nccl_coll {
 
 extern const struct wm_ops wm_nccl_ops, wm_nccl_ops_crowded;
 
+/* ---- nccl_end.c ---- */
+
 /** Fails with the status' text and NCCL's last words. */
 int wm_nccl_fail(const struct wm_nccl_library *nccl, struct ncclComm *comm, struct wm_err *err, enum wm_code code,
                  const char *call, int status, const char *format, ...) __attribute__((format(printf, 7, 8)));

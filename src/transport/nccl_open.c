@@ -1,32 +1,10 @@
 /** Opening and closing NCCL's communicators, with a deadline, and what its log says meanwhile. */
-#include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/transport/nccl_ep.h"
-
-int wm_nccl_fail(const struct wm_nccl_library *nccl, struct ncclComm *comm, struct wm_err *err, enum wm_code code,
-                 const char *call, int status, const char *format, ...)
-{
-    char what[200];
-    va_list args;
-    if (err->code != WM_OK)
-        return (int)err->code;
-    va_start(args, format);
-    vsnprintf(what, sizeof(what), format, args);
-    va_end(args);
-    const char *last = nccl->last_error(comm), *text = nccl->error_string(status);
-    bool told = last != NULL && last[0] != '\0';
-    wm_fail(err, code, call, status, "%s%s%.180s", what, told ? ": " : "", told ? last : "");
-    for (char *c = err->what; *c != '\0'; c++) /* one line */
-        if (*c == '\n')
-            *c = c[1] != '\0' ? ' ' : '\0';
-    snprintf(err->native_text, sizeof(err->native_text), "%s", text != NULL ? text : "unknown status");
-    return (int)err->code;
-}
 
 /* ---- The log ---- */
 
@@ -46,15 +24,6 @@ static void read_log(struct wm_nccl_ep *e, off_t from)
 }
 
 /* ---- Communicators ---- */
-
-void wm_nccl_abort(struct wm_nccl_ep *e)
-{
-    if (e->comm != NULL)
-        e->nccl->abort(e->comm);
-    if (e->parent != NULL)
-        e->nccl->abort(e->parent);
-    e->comm = e->parent = NULL;
-}
 
 static int fail_open(struct wm_nccl_ep *e, const char *call, int status, struct wm_err *err)
 {

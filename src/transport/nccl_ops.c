@@ -2,7 +2,6 @@
  * The hot path of transport nccl: posts gather into one group, which is launched at the next test or wait; one stream,
  * an event a launch.
  */
-#include <sched.h>
 
 #include "src/transport/nccl_ep.h"
 
@@ -41,18 +40,6 @@ static int __attribute__((noinline, cold)) look_for_errors(struct wm_nccl_ep *e)
     nccl_failed(e, "ncclCommGetAsyncError", status);
     wm_nccl_abort(e); /* its kernels would spin for ever */
     return e->base.err.code;
-}
-
-int wm_nccl_settle(struct wm_nccl_ep *e, struct ncclComm *comm, int status)
-{
-    while (status == WM_NCCL_IN_PROGRESS && !atomic_load_explicit(e->base.expired, memory_order_relaxed)) {
-        int asked = e->nccl->async_error(comm, &status);
-        if (asked != WM_NCCL_SUCCESS)
-            return asked;
-        if (status == WM_NCCL_IN_PROGRESS)
-            sched_yield();
-    }
-    return status;
 }
 
 /* ---- Launching ---- */
