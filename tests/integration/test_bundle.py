@@ -109,6 +109,14 @@ def test_no_library_of_the_node_is_needed_but_glibc_s(on_node):
     assert any(path.endswith("/libmpi.so.40") for path in loaded), end.output
 
 
+def test_tests_of_the_gpu_find_their_libraries(on_node, node):
+    tests = [path.name for path in (node / "my programs/wire mark/bin").glob("*_test")]
+    for name in tests:
+        end = on_node(f"bin/{name}")
+        assert end.rc == 0 and re.search(r"^\d+ passed, 0 failed", end.stdout, re.M), end.output
+    assert tests or not (node / "my programs/wire mark/tests/versus/bare_cuda").exists()
+
+
 def test_it_starts_from_other_folders_and_where_it_is_linked(on_node):
     assert on_node('cd / && "/my programs/wire mark/bin/wiremark" --version').rc == 0
     assert on_node("cd bin && sh wiremark --version").rc != 127
