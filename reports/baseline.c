@@ -77,11 +77,9 @@ static int write_all(FILE *to, void *arg, struct wm_err *err)
     struct writing *w = arg;
     char now[32], head[160];
     struct wm_document_reader heads = {
-        .schemas = schemas, .what = "a wiremark result", .head = put_head, .cell = pass_cell, .arg = w, .lean = true
+        .schemas = schemas, .what = "a wiremark result", .head = put_head, .cell = pass_cell, .arg = w
     };
-    struct wm_document_reader cells = {
-        .schemas = schemas, .what = "a wiremark result", .cell = put_cell, .arg = w, .lean = true
-    };
+    struct wm_document_reader cells = { .schemas = schemas, .what = "a wiremark result", .cell = put_cell, .arg = w };
     w->to = to;
     w->first = true;
     snprintf(head, sizeof(head), "{\n\"schema\": \"%s\",\n\"made_utc\": \"%s\",\n\"launches\": [", WM_BASELINE_SCHEMA,

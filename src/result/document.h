@@ -7,8 +7,6 @@
 
 #include "src/core/err.h"
 
-struct wm_bins;
-
 /* Each returns WM_OK, or what ends the reading; with a message in err where the caller's reader has none of its own. */
 struct wm_document_reader {
     const char *const *schemas; /* that are taken, ended by NULL */
@@ -23,9 +21,6 @@ struct wm_document_reader {
     /* Leaves out histograms and raw samples, which are most of a cell and take most of the time, unread where cells
      * stand a line each. */
     bool lean;
-    /* Else, where cells stand a line each, takes the histogram out of the cell and leaves it here, of the cell that is
-     * given. NULL: it stays in the cell. */
-    struct wm_bins *bins;
 };
 
 /** As wm_result_read(): constant memory where the document stands as wiremark wrote it. */

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/result/bins.h"
 #include "src/result/document.h"
 #include "src/result/lines.h"
 #include "src/result/result.h"
@@ -164,8 +163,6 @@ static int read_whole(struct document *d, struct wm_err *err)
         rc = parse(d, &document, err);
     if (rc != WM_OK)
         return rc;
-    if (d->reader->bins != NULL)
-        d->reader->bins->there = false;
     const json_t *cells = json_object_get(document, "cells");
     if (!json_is_array(cells))
         rc = wm_fail(err, WM_EUSAGE, "", 0, "%s:1: not %s: it has no list of cells", d->in.path, d->reader->what);
@@ -224,8 +221,6 @@ static int read_cell_line(struct document *d, bool *whole, struct wm_err *err)
     if (d->reader->lean) {
         n = cut_list(d->in.text, n, "\"histogram\":[");
         n = cut_list(d->in.text, n, "\"raw_ns\":[");
-    } else if (d->reader->bins != NULL) {
-        n = wm_bins_cut(d->reader->bins, d->in.text, n);
     }
     json_t *object = json_loadb(d->in.text, n, JSON_REJECT_DUPLICATES, &bad);
     snprintf(where, sizeof(where), "%ld", d->in.number);
@@ -301,49 +296,31 @@ int wm_document_read(const char *path, const struct wm_document_reader *reader, 
 
 /* ---- results ---- */
 
-struct result_reading {
-    const struct wm_result_reader *reader;
-    struct wm_bins bins; /* of the cell in hand, which borrows them */
-};
-
 static int take_cell(json_t *object, const char *where, void *arg, struct wm_err *err)
 {
-    struct result_reading *r = arg;
+    const struct wm_result_reader *reader = arg;
     struct wm_result_cell cell;
     struct wm_err why = { 0 };
-    if (r->bins.there && json_object_get(object, "histogram") != NULL)
-        return wm_fail(err, WM_EUSAGE, "", 0, "%s: histogram stands twice", where);
     if (wm_result_cell_from_json(object, &cell, &why) != WM_OK)
         return wm_fail(err, why.code, "", 0, "%s: %s", where, why.what);
-    if (r->bins.there) {
-        cell.histogram = r->bins.bin;
-        cell.n_histogram = r->bins.n;
-    }
-    int rc = r->reader->cell == NULL ? 0 : r->reader->cell(&cell, r->reader->arg);
-    if (r->bins.there)
-        cell.histogram = NULL;
+    int rc = reader->cell == NULL ? 0 : reader->cell(&cell, reader->arg);
     wm_result_cell_clear(&cell);
     return rc;
 }
 
 static int take_rest(const json_t *document, void *arg, struct wm_err *err)
 {
-    const struct result_reading *r = arg;
+    const struct wm_result_reader *reader = arg;
     (void)err;
-    return r->reader->rest == NULL ? 0 : r->reader->rest(document, r->reader->arg);
+    return reader->rest == NULL ? 0 : reader->rest(document, reader->arg);
 }
 
 int wm_result_read(const char *path, const struct wm_result_reader *reader, struct wm_err *err)
 {
     static const char *const schemas[] = { WM_RESULT_SCHEMA, NULL };
-    struct result_reading r = { .reader = reader };
-    struct wm_document_reader document = { .schemas = schemas,
-                                           .what = "a wiremark result",
-                                           .cell = take_cell,
-                                           .rest = take_rest,
-                                           .arg = &r,
-                                           .bins = &r.bins };
-    int rc = wm_document_read(path, &document, err);
-    wm_bins_free(&r.bins);
-    return rc;
+    struct wm_result_reader copy = *reader;
+    struct wm_document_reader document = {
+        .schemas = schemas, .what = "a wiremark result", .cell = take_cell, .rest = take_rest, .arg = &copy
+    };
+    return wm_document_read(path, &document, err);
 }
