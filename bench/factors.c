@@ -1,5 +1,5 @@
 /** What the words of --algo, --root and --pairs mean for a benchmark. */
-#include "bench/maker.h"
+#include "bench/making.h"
 
 #include <stdlib.h>
 #include <string.h>

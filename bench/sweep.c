@@ -1,5 +1,5 @@
 /** Arms and cells: every combination of the factors that matter to a benchmark. */
-#include "bench/maker.h"
+#include "bench/making.h"
 
 #include <stdlib.h>
 #include <string.h>

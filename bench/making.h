@@ -1,7 +1,7 @@
-/** While a plan is made: what its files share. plan.c reads the request, factors.c what a benchmark's words mean,
+/** While a plan is made: what its files share. maker.c reads the request, factors.c what a benchmark's words mean,
  * sweep.c makes arms and cells of their combinations. */
-#ifndef WM_BENCH_MAKER_H
-#define WM_BENCH_MAKER_H
+#ifndef WM_BENCH_MAKING_H
+#define WM_BENCH_MAKING_H
 
 #include "bench/plan.h"
 
