@@ -25,12 +25,17 @@ static int verified_window(const struct wm_cell *cell, int window, int peers)
     return capped < (size_t)window ? (int)capped : window;
 }
 
+int wm_build_lanes(const struct wm_arm_spec *spec, int ranks)
+{
+    return spec->bench->shape == WM_GROUP && ranks > 1 ? ranks - 1 : 1;
+}
+
 struct wm_point wm_build_point(const struct wm_plan *plan, const struct wm_arm_spec *spec, const struct wm_cell *cell,
                                int rank, int root, enum wm_pass pass, uint32_t round)
 {
     struct wm_pair mine = { 0, 0 };
     bool pair = spec->round != NULL && wm_build_part(spec, rank, &mine);
-    const int peers = pair || spec->bench->shape == WM_ALONE ? 1 : plan->ranks - 1;
+    const int peers = wm_build_lanes(spec, plan->ranks);
     struct wm_point at = {
         .rank = pair ? rank != mine.from : rank,
         .ranks = pair                             ? 2

@@ -13,6 +13,9 @@ enum wm_pass {
 /** Does this rank take part; in pairs: in which. */
 bool wm_build_part(const struct wm_arm_spec *spec, int rank, struct wm_pair *mine);
 
+/** Messages that one of its window may be at once: one for each peer. 1 for pairs, and for a rank alone. */
+int wm_build_lanes(const struct wm_arm_spec *spec, int ranks);
+
 /**
  * @param rank   of the world; must take part
  * @param root   for rooted rows

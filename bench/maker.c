@@ -29,6 +29,15 @@ static int unknown_benchmark(struct wm_maker *m, const char *name)
                    wm_did_you_mean(hint, sizeof(hint), name, names));
 }
 
+/* Collectives of a library that has them on the device are something for one rank alone, too: a copy there. */
+static int least_ranks(const struct wm_maker *m, const struct wm_benchmark *b)
+{
+    bool on_device = m->request->n_transports > 0;
+    for (int t = 0; t < m->request->n_transports; t++)
+        on_device &= m->request->transport[t].transport->whole_groups;
+    return on_device && strcmp(b->algorithms->name, "native") == 0 ? 1 : b->min_ranks;
+}
+
 static int choose_benchmarks(struct wm_maker *m)
 {
     int n = m->request->n_words;
@@ -46,10 +55,11 @@ static int choose_benchmarks(struct wm_maker *m)
         for (int k = 0; k < m->n_bench; k++)
             if (m->bench[k] == b)
                 return wm_fail(m->err, WM_EUSAGE, "", 0, "benchmark '%s' is named twice", name);
-        if (b->min_ranks > m->request->ranks)
+        const int least = least_ranks(m, b);
+        if (least > m->request->ranks)
             return wm_fail(m->err, WM_EUSAGE, "", 0,
-                           "%s needs %d ranks and this run has %d: start it with mpirun -n %d", name, b->min_ranks,
-                           m->request->ranks, b->min_ranks);
+                           "%s needs %d ranks and this run has %d: start it with mpirun -n %d", name, least,
+                           m->request->ranks, least);
         m->bench[m->n_bench++] = b;
     }
     return WM_OK;

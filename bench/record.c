@@ -39,7 +39,7 @@ static void record_rates(const struct wm_arm *arm, const struct wm_plan *plan, s
         return;
     if (b->has_bandwidth && arm->cell->bytes > 0)
         cell->bandwidth.alg_bytes_per_s = counted_bytes(arm) * pairs / median * 1e9;
-    if (b->has_bandwidth && b->bus_factor != NULL && arm->cell->bytes > 0)
+    if (b->has_bandwidth && b->bus_factor != NULL && arm->cell->bytes > 0 && plan->ranks > 1)
         cell->bandwidth.bus_bytes_per_s = cell->bandwidth.alg_bytes_per_s * b->bus_factor(plan->ranks);
     if (b->has_message_rate)
         cell->message_rate_per_s = pairs / median * 1e9;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/build.h"
 #include "bench/fabric.h"
 
 enum factor {
@@ -248,8 +249,8 @@ static int fill_arm(struct wm_maker *m, const struct wm_benchmark *b, const stru
 
 static size_t window_limit(const struct wm_maker *m, const struct wm_arm_spec *arm, size_t bytes)
 {
-    size_t peers = arm->round != NULL || arm->bench->shape == WM_ALONE ? 1 : (size_t)m->plan->ranks - 1;
-    size_t fit = bytes > 0 ? m->conf->max_inflight_bytes / bytes / peers : (size_t)arm->window;
+    size_t lanes = (size_t)wm_build_lanes(arm, m->plan->ranks);
+    size_t fit = bytes > 0 ? m->conf->max_inflight_bytes / bytes / lanes : (size_t)arm->window;
     return fit < 1 ? 1 : fit;
 }
 

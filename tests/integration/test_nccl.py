@@ -60,6 +60,15 @@ def test_every_collective_arrives_whole(cells, ranks, library):
     assert {cell["mem"] for cell in found} == {"device"}
 
 
+def test_one_rank_alone_has_nccl_s_collectives_and_no_bus(cells, run):
+    found = cells(*NATIVE, "--transport", "nccl", "--bytes", "1K", ranks=1)
+    assert right(found) and len(found) == len(NATIVE)
+    assert all("bus_bytes_per_s" not in cell["bandwidth"] for cell in found)
+    for words in (["fan-in", "--transport", "nccl"], ["allreduce", "--transport", "nccl,mpi"]):
+        end = run(*words, "--bytes", "1K", ranks=1)
+        assert end.rc == 2 and "needs 2 ranks and this run has 1" in end.output
+
+
 def test_an_all_reduce_is_verified_and_has_the_device_s_time(cells):
     cell, = cells("allreduce", "--transport", "nccl", "--bytes", "4K")
     assert right([cell]) and cell["verify"]["checked_bytes"] > 0
