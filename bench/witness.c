@@ -105,23 +105,29 @@ static int look_idle(struct wm_witnesses *w, struct wm_err *err)
     return err->code;
 }
 
-/* Its cards and interfaces, and where they are wanted its GPUs. */
+/* Its cards and interfaces. */
+static int open_host(struct wm_witnesses *w, struct wm_err *err)
+{
+    if (wm_tree_open("/", &w->tree, err) != WM_OK)
+        return err->code;
+    w->looked = true;
+    if (wm_topo_read_rdma(&w->tree, &w->topo, err) != WM_OK || wm_topo_read_netifs(&w->tree, &w->topo, err) != WM_OK)
+        wm_witnesses_close(w);
+    return err->code;
+}
+
+/* The host, and where they are wanted its GPUs; what failed is tried again the next time. */
 static int look(struct wm_witnesses *w, bool gpus, struct wm_err *err)
 {
-    if (w->looked && (w->metered || !gpus))
+    if (w->idle_known && (w->metered || !gpus))
         return WM_OK;
-    if (!w->looked) {
-        if (wm_tree_open("/", &w->tree, err) != WM_OK)
-            return err->code;
-        w->looked = true;
-        if (wm_topo_read_rdma(&w->tree, &w->topo, err) != WM_OK ||
-            wm_topo_read_netifs(&w->tree, &w->topo, err) != WM_OK)
-            return err->code;
-    }
+    if (!w->looked && open_host(w, err) != WM_OK)
+        return err->code;
     if (gpus && !w->metered)
         w->meter = wm_gpu_meter_open();
     w->metered |= gpus;
-    return look_idle(w, err);
+    w->idle_known = look_idle(w, err) == WM_OK;
+    return err->code;
 }
 
 /* The idle rise as it would be in ns. */

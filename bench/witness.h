@@ -16,7 +16,8 @@ struct wm_witnesses {
     int rank;                   /* in the run */
     struct wm_gpu_meter *meter; /* NULL: no GPU's counters were asked for, or none can be read */
     bool metered;               /* they were asked for */
-    bool looked;                /* the members below are filled: this rank has testified for its host */
+    bool looked;                /* tree and topo are filled */
+    bool idle_known;            /* and idle: this rank can testify for its host */
     struct wm_tree tree;
     struct wm_topo topo;    /* cards and interfaces only */
     struct wm_traffic idle; /* what their counters rose by in idle_ns while nothing ran */

@@ -266,9 +266,10 @@ static void look_at_ports(struct search *s, struct wm_verbs_port *p)
 /* 0 or an errno. */
 static int open_device(struct ibv_device *device, struct wm_verbs_port *p)
 {
+    errno = 0;
     p->context = ibv_open_device(device);
     if (p->context == NULL)
-        return errno;
+        return errno != 0 ? errno : ENODEV; /* not every provider says why */
     int rc = ibv_query_device(p->context, &p->device);
     if (rc != 0)
         wm_verbs_port_close(p);
