@@ -1,4 +1,4 @@
-#include "bench/limit.h"
+#include "bench/least.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -10,17 +10,7 @@
 
 enum { WIDEST_COPY_BYTES = 16 << 20 }; /* of source or target, where the arms' buffers do not serve */
 
-/* The least time that one operation, as the cell counts them, can take. */
-struct least {
-    double ns; /* 0 = no limit is known */
-    enum wm_limit_kind kind;
-    char source[sizeof(((struct wm_result_cell *)0)->limit.source)];
-};
-
-/* One more reason why it takes that long; the longest counts, the first among equals. */
-static void at_least(struct least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static void at_least(struct least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
+void wm_at_least(struct wm_least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
 {
     va_list args;
     if (kind == WM_LIMIT_NONE || !(ns > 1.0001 * least->ns))
@@ -101,13 +91,13 @@ int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, co
     *l = (struct wm_limits){ .plan = plan, .given = rank == 0 ? seats : NULL };
     if (rank != 0)
         return WM_OK;
-    l->crossing = calloc(ranks, sizeof(*l->crossing));
+    l->moves = calloc(ranks, sizeof(*l->moves));
     l->of_member = calloc(ranks, sizeof(*l->of_member));
     l->seat = calloc(ranks, sizeof(*l->seat));
     l->gate_of = calloc(ranks, sizeof(*l->gate_of));
     l->gate = calloc(ranks, sizeof(*l->gate));
     l->host = calloc((size_t)plan->hosts, sizeof(*l->host));
-    if (l->crossing == NULL || l->of_member == NULL || l->seat == NULL || l->gate_of == NULL || l->gate == NULL ||
+    if (l->moves == NULL || l->of_member == NULL || l->seat == NULL || l->gate_of == NULL || l->gate == NULL ||
         l->host == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "limits of %d ranks", plan->ranks);
     return WM_OK;
@@ -115,7 +105,7 @@ int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, co
 
 void wm_limits_close(struct wm_limits *l)
 {
-    free(l->crossing);
+    free(l->moves);
     free(l->of_member);
     free(l->seat);
     free(l->gate_of);
@@ -173,9 +163,8 @@ static struct wm_seat seat_of(const struct wm_limits *l, int rank, const struct 
     return seat;
 }
 
-/* The schedule of an algorithm of the arm's row, on one rank; with a rotating root, that of its first operation. */
-static int build(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
-                 struct wm_schedule *out)
+int wm_limits_build(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
+                    struct wm_schedule *out)
 {
     struct wm_err ignored = { 0 };
     struct wm_arm_spec spec = *arm->spec;
@@ -185,7 +174,7 @@ static int build(const struct wm_plan *plan, const struct wm_arm *arm, const str
     return wm_build_schedule(&spec, &at, rank, out, &ignored);
 }
 
-static bool both_ways(const struct wm_arm *arm)
+bool wm_limits_both_ways(const struct wm_arm *arm)
 {
     const struct wm_point at = { .ranks = 2, .window = arm->cell->window, .bytes = arm->cell->bytes };
     const struct wm_benchmark *bench = arm->spec->bench;
@@ -198,7 +187,7 @@ static void pair_through_gates(struct wm_limits *l, const struct wm_arm *arm, st
 {
     const double operations = wm_arm_operations(arm);
     struct wm_schedule s;
-    if (build(l->plan, arm, arm->spec->algo, pair.from, &s) != WM_OK)
+    if (wm_limits_build(l->plan, arm, arm->spec->algo, pair.from, &s) != WM_OK)
         return;
     struct wm_crossing sum = wm_crossing_of(&s, l->plan->host_of, l->plan->ranks, pair.from);
     through_gate(l, pair.from, (double)sum.out_bytes / operations, (double)sum.in_bytes / operations);
@@ -234,9 +223,9 @@ static void pair_limit(const struct wm_limits *l, const struct wm_arm *arm, stru
         *out = back;
 }
 
-static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
+static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least)
 {
-    const char *ways = both_ways(arm) ? "both ways, " : "";
+    const char *ways = wm_limits_both_ways(arm) ? "both ways, " : "";
     char cards[sizeof(least->source)];
     empty_gates(l);
     for (int i = 0; i < arm->spec->round->n; i++) {
@@ -247,51 +236,70 @@ static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, struct le
             least->ns = 0; /* of a way with an unknown part the cards are no bound to compare with */
             return;
         }
-        at_least(least, (double)arm->cell->bytes / limit.bytes_per_s * 1e9, limit.kind, "%s%s", ways, limit.source);
+        wm_at_least(least, (double)arm->cell->bytes / limit.bytes_per_s * 1e9, limit.kind, "%s%s", ways, limit.source);
         pair_through_gates(l, arm, pair);
     }
     for (int g = 0; g < l->n_gates; g++) {
         const struct wm_gate *gate = &l->gate[g];
         cards_text(&gate->limit, users(gate), cards);
-        at_least(least, larger(gate->out_bytes, gate->in_bytes) / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
-                 "%s%s", ways, cards);
+        wm_at_least(least, larger(gate->out_bytes, gate->in_bytes) / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
+                    "%s%s", ways, cards);
     }
 }
 
 /* ---- between hosts: all ranks ---- */
 
+static bool on_device(const struct wm_arm_spec *spec, enum wm_area area)
+{
+    return (area == WM_IN && wm_mem_is_device(spec->memory->send)) ||
+           (area == WM_OUT && wm_mem_is_device(spec->memory->receive));
+}
+
+/* Between hosts, and through host memory. */
 static bool is_counted(const struct wm_limits *l, const struct wm_arm *arm)
 {
     const struct wm_transport *transport = arm->endpoint->is->transport;
-    return arm->spec->round == NULL && l->plan->hosts > 1 && arm->status == WM_MEASURED && arm->cell->bytes > 0 &&
-           !transport->simulated && !transport->moves_nothing;
+    return arm->spec->bench->shape == WM_GROUP && (l->plan->hosts > 1 || arm->spec->path >= WM_PATH_STAGED) &&
+           arm->status == WM_MEASURED && arm->cell->bytes > 0 && !transport->simulated && !transport->moves_nothing;
+}
+
+struct wm_moves wm_moves_of(const struct wm_plan *plan, const struct wm_arm *arm, int rank)
+{
+    struct wm_moves moves = { 0 };
+    struct wm_schedule s;
+    if (wm_limits_build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
+        return moves;
+    moves.crossing = wm_crossing_of(&s, plan->host_of, plan->ranks, rank);
+    for (int i = 0; i < s.n; i++) {
+        const struct wm_step *step = &s.step[i];
+        if (step->kind != WM_STEP_COPY)
+            continue;
+        moves.to_host_bytes += on_device(arm->spec, step->from.area) ? step->bytes : 0;
+        moves.to_device_bytes += on_device(arm->spec, step->to.area) ? step->bytes : 0;
+    }
+    wm_schedule_free(&s);
+    return moves;
 }
 
 int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const int *member, const struct wm_arm *arm,
                     int rank, struct wm_err *err)
 {
-    struct wm_crossing mine = { 0, 0 };
-    struct wm_schedule s;
     if (!is_counted(l, arm))
         return WM_OK;
-    if (build(l->plan, arm, arm->spec->algo, rank, &s) == WM_OK) {
-        mine = wm_crossing_of(&s, l->plan->host_of, l->plan->ranks, rank);
-        wm_schedule_free(&s);
-    }
+    const struct wm_moves mine = wm_moves_of(l->plan, arm, rank);
     if (wm_world_gather(members, &mine, sizeof(mine), l->of_member, WM_SPIN, err) != WM_OK || rank != 0)
         return err->code;
     for (int m = 0; m < members->size; m++)
-        l->crossing[member[m]] = l->of_member[m];
+        l->moves[member[m]] = l->of_member[m];
     return WM_OK;
 }
 
-/* Which of the library's collectives an algorithm is; false where it is composed. */
-static bool is_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
+bool wm_limits_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
                        enum wm_coll_kind *kind)
 {
     struct wm_schedule s;
     bool found = false;
-    if (build(plan, arm, algo, 0, &s) != WM_OK)
+    if (wm_limits_build(plan, arm, algo, 0, &s) != WM_OK)
         return false;
     for (int i = 0; i < s.n && !found; i++)
         if (s.step[i].kind == WM_STEP_COLL) {
@@ -307,14 +315,14 @@ bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, in
 {
     struct wm_schedule s;
     *out = (struct wm_crossing){ 0, 0 };
-    if (!arm->part || build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
+    if (!arm->part || wm_limits_build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
         return false;
     *out = wm_crossing_of(&s, plan->host_of, plan->ranks, rank);
     wm_schedule_free(&s);
-    return arm->spec->round == NULL && is_library(plan, arm, arm->spec->algo, kind);
+    return arm->spec->round == NULL && wm_limits_library(plan, arm, arm->spec->algo, kind);
 }
 
-static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, double bytes, struct least *least)
+static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, double bytes, struct wm_least *least)
 {
     const struct wm_host_gates *host = &l->host[h];
     const struct wm_limit *first = &l->gate[host->first_gate].limit;
@@ -323,12 +331,12 @@ static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, doub
     cards_text(first, host->gates == 1 ? host->ranks : 0, cards);
     if (host->gates > 1)
         snprintf(more, sizeof(more), " and %d more cards", host->gates - 1);
-    at_least(least, most * bytes / host->bytes_per_s * 1e9, host->kind,
-             "at least %.3g x bytes %s the host of rank %d; %.180s%s", most, cut.out >= cut.in ? "leave" : "enter",
-             host->first_rank, cards, more);
+    wm_at_least(least, most * bytes / host->bytes_per_s * 1e9, host->kind,
+                "at least %.3g x bytes %s the host of rank %d; %.180s%s", most, cut.out >= cut.in ? "leave" : "enter",
+                host->first_rank, cards, more);
 }
 
-static void all_hosts_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct least *least)
+static void all_hosts_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct wm_least *least)
 {
     double sum = 0, share = wm_cut_of_all(kind, l->plan->hosts, WM_COMBINE_AT_ENDS);
     enum wm_limit_kind weakest = WM_LIMIT_LINK;
@@ -339,13 +347,13 @@ static void all_hosts_least(const struct wm_limits *l, enum wm_coll_kind kind, d
             weakest = WM_LIMIT_ESTIMATE;
         sum += l->host[h].bytes_per_s;
     }
-    at_least(least, share * bytes / sum * 1e9, weakest,
-             "at least %.3g x bytes cross between %d hosts; all their cards together, %.180s among them", share,
-             l->plan->hosts, l->gate[0].limit.source);
+    wm_at_least(least, share * bytes / sum * 1e9, weakest,
+                "at least %.3g x bytes cross between %d hosts; all their cards together, %.180s among them", share,
+                l->plan->hosts, l->gate[0].limit.source);
 }
 
 static void library_least(const struct wm_limits *l, enum wm_coll_kind kind, int root, double bytes,
-                          struct least *least)
+                          struct wm_least *least)
 {
     for (int h = 0; h < l->plan->hosts; h++) {
         bool has_root = h == l->plan->host_of[root];
@@ -355,46 +363,67 @@ static void library_least(const struct wm_limits *l, enum wm_coll_kind kind, int
 }
 
 /* Of an operation with any root: that of the root with which it is the fastest. */
-static void rotating_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct least *least)
+static void rotating_least(const struct wm_limits *l, enum wm_coll_kind kind, double bytes, struct wm_least *least)
 {
     for (int root = 0; root < l->plan->ranks; root++) {
-        struct least one = { 0 };
+        struct wm_least one = { 0 };
         library_least(l, kind, root, bytes, &one);
         if (root == 0 || one.ns < least->ns)
             *least = one;
     }
 }
 
-static void counted_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
+static void counted_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least)
 {
     const double operations = wm_arm_operations(arm);
     empty_gates(l);
     for (int r = 0; r < l->plan->ranks; r++)
-        through_gate(l, r, (double)l->crossing[r].out_bytes, (double)l->crossing[r].in_bytes);
+        through_gate(l, r, (double)l->moves[r].crossing.out_bytes, (double)l->moves[r].crossing.in_bytes);
     for (int g = 0; g < l->n_gates; g++) {
         const struct wm_gate *gate = &l->gate[g];
         const double most = larger(gate->out_bytes, gate->in_bytes) / operations;
         char cards[sizeof(least->source)];
         cards_text(&gate->limit, users(gate), cards);
-        at_least(least, most / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
-                 "%.3g x bytes %s the host of rank %d; %.190s", most / (double)arm->cell->bytes,
-                 mostly_out(gate) ? "leave" : "enter", gate->first_rank, cards);
+        wm_at_least(least, most / gate->limit.bytes_per_s * 1e9, gate->limit.kind,
+                    "%.3g x bytes %s the host of rank %d; %.190s", most / (double)arm->cell->bytes,
+                    mostly_out(gate) ? "leave" : "enter", gate->first_rank, cards);
     }
 }
 
-static void group_least(struct wm_limits *l, const struct wm_arm *arm, struct least *least)
+static void hosts_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least)
 {
     const bool rotates = arm->spec->bench->rooted && arm->spec->root == WM_ROOT_ROTATE;
     const struct wm_algorithm *algo = rotates ? &arm->spec->bench->algorithms[0] : arm->spec->algo;
     const double bytes = (double)arm->cell->bytes;
     enum wm_coll_kind kind;
-    bool library = is_library(l->plan, arm, algo, &kind);
+    bool library = wm_limits_library(l->plan, arm, algo, &kind);
     if (library && rotates)
         rotating_least(l, kind, bytes, least);
     else if (library && kind != WM_COLL_ALLTOALLV)
         library_least(l, kind, arm->spec->bench->rooted ? arm->spec->root : 0, bytes, least);
     else if (!rotates)
         counted_least(l, arm, least);
+}
+
+/* GPU memory that a library is handed may leave the host by NVLink. */
+static bool passes_cards(const struct wm_limits *l, const struct wm_arm *arm)
+{
+    for (int r = 0; r < l->plan->ranks && arm->spec->path == WM_PATH_DIRECT; r++) {
+        const struct wm_seat *seat = &l->seat[r];
+        if (seat->topo != NULL && seat->gpu >= 0 && seat->topo->gpu[seat->gpu].nvlink_domain[0] != '\0')
+            return false;
+    }
+    return true;
+}
+
+static void group_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least)
+{
+    if (l->plan->hosts > 1 && passes_cards(l, arm))
+        hosts_least(l, arm, least);
+    if (l->plan->hosts == 1 && arm->spec->path == WM_PATH_DIRECT)
+        wm_least_between_gpus(l, arm, least);
+    if (arm->spec->path >= WM_PATH_STAGED)
+        wm_least_of_detour(l, arm, least);
 }
 
 /* ---- within a host ---- */
@@ -491,7 +520,7 @@ static double copy_rate(struct wm_limits *l, const struct wm_copy *copy)
 }
 
 static void copy_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf *const buf[WM_AREAS],
-                       struct least *least)
+                       struct wm_least *least)
 {
     const struct wm_benchmark *bench = arm->spec->bench;
     const bool cold = arm->spec->buffers == WM_BUFFERS_COLD;
@@ -504,10 +533,10 @@ static void copy_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_
         shorten(&copy);
     double rate = copy_rate(l, &copy);
     if (rate > 0)
-        at_least(least, factor * (double)arm->cell->bytes / rate * 1e9, WM_LIMIT_ESTIMATE,
-                 "copy rate of one core on the host of rank 0: %s at a time, working set %s, %s buffers",
-                 wm_format_memory(message, copy.bytes), wm_format_memory(set, 2 * set_bytes(&copy)),
-                 wm_buffers_names[arm->spec->buffers]);
+        wm_at_least(least, factor * (double)arm->cell->bytes / rate * 1e9, WM_LIMIT_ESTIMATE,
+                    "copy rate of one core on the host of rank 0: %s at a time, working set %s, %s buffers",
+                    wm_format_memory(message, copy.bytes), wm_format_memory(set, 2 * set_bytes(&copy)),
+                    wm_buffers_names[arm->spec->buffers]);
 }
 
 /* ---- the cell ---- */
@@ -527,16 +556,18 @@ void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf
     const struct wm_transport *transport = arm->endpoint->is->transport;
     const struct wm_plan_memory *memory = arm->spec->memory;
     const bool host_memory = !wm_mem_is_device(memory->send) && !wm_mem_is_device(memory->receive);
-    struct least least = { 0 };
+    struct wm_least least = { 0 };
     if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || cell->simulated ||
         transport->moves_nothing)
         return;
     find_gates(l, arm->endpoint);
-    if (within_hosts(l, arm) && host_memory)
+    if (arm->spec->bench->shape == WM_ALONE)
+        wm_least_alone(l, arm, &least);
+    else if (within_hosts(l, arm) && host_memory)
         copy_least(l, arm, buf, &least);
     else if (l->given != NULL && arm->spec->round != NULL)
         pairs_least(l, arm, &least);
-    else if (l->given != NULL && l->plan->hosts > 1)
+    else if (l->given != NULL)
         group_least(l, arm, &least);
     if (!(least.ns > 0))
         return;

@@ -14,6 +14,13 @@
 bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, int rank, struct wm_crossing *out,
                         enum wm_coll_kind *kind);
 
+/* What one call of an arm moves of one rank's: to and from ranks on other hosts, and between GPU and host memory. */
+struct wm_moves {
+    struct wm_crossing crossing;
+    uint64_t to_host_bytes, to_device_bytes;
+};
+struct wm_moves wm_moves_of(const struct wm_plan *plan, const struct wm_arm *arm, int rank);
+
 /* The card, or the cards together, by which some ranks of a host leave it. */
 struct wm_gate {
     int host, first_rank; /* its seat says by which card */
@@ -40,7 +47,7 @@ struct wm_limits {
     const struct wm_seat *given;    /* by rank; NULL: the hardware is not known */
     const struct wm_endpoint *open; /* of which are the claims in: */
     struct wm_seat *seat;           /* by rank */
-    struct wm_crossing *crossing, *of_member;
+    struct wm_moves *moves, *of_member;
     int *gate_of; /* by rank */
     struct wm_gate *gate;
     int n_gates;
@@ -54,7 +61,7 @@ int wm_limits_open(struct wm_limits *l, const struct wm_plan *plan, int rank, co
                    struct wm_err *err);
 void wm_limits_close(struct wm_limits *l);
 
-/** Collective over the members of a comparison, outside the clock: what the arm's operation moves between hosts. */
+/** Collective over the members of a comparison, outside the clock: what the arm's operation moves. */
 int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const int *member, const struct wm_arm *arm,
                     int rank, struct wm_err *err);
 

@@ -34,12 +34,10 @@ static uint64_t joined(const struct group *g, uint64_t from)
 
 static bool all_joined(const struct group *g)
 {
-    uint64_t reached = 0, more = 1;
-    while (more != reached) {
-        reached = more;
-        more = joined(g, reached);
-    }
-    return reached == everybody(g);
+    bool all = true;
+    for (int i = 0; i < g->n && all; i++)
+        all = joined(g, bit(i)) == everybody(g);
+    return all;
 }
 
 static int nvlink_gates(const struct group *g, struct wm_gpu_gate *out)
@@ -65,6 +63,15 @@ static uint64_t behind(const struct group *g, int pci)
     return inside;
 }
 
+/* Past PCI. */
+static bool reach_processor(const struct group *g, uint64_t inside)
+{
+    for (int i = 0; i < g->n; i++)
+        if ((inside & bit(i)) != 0 && g->topo->gpu[g->gpu[i]].cpu_link_bytes_per_s > 0)
+            return true;
+    return false;
+}
+
 /* Of links with the same GPUs behind them the narrowest stands for all; among equals the one next to the GPUs. */
 static int keep(struct wm_gpu_gate *out, int n, const struct wm_gpu_gate *gate)
 {
@@ -81,7 +88,8 @@ static int pci_gates(const struct group *g, struct wm_gpu_gate *out)
     int n = 0;
     for (int p = 0; p < g->topo->n_pci; p++) {
         struct wm_gpu_gate gate = { .inside = behind(g, p) };
-        if (gate.inside == 0 || gate.inside == everybody(g) || joined(g, gate.inside) != gate.inside)
+        if (gate.inside == 0 || gate.inside == everybody(g) || joined(g, gate.inside) != gate.inside ||
+            reach_processor(g, gate.inside))
             continue;
         struct wm_way way = wm_way_link(g->topo, p);
         wm_way_say(g->topo, &way, "", &gate.limit);

@@ -296,6 +296,28 @@ static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *
     return true;
 }
 
+bool wm_limit_by_pci(const struct wm_seat *seat)
+{
+    return seat->topo != NULL && seat->gpu >= 0 && !(seat->topo->gpu[seat->gpu].cpu_link_bytes_per_s > 0);
+}
+
+void wm_limit_to_host(const struct wm_seat *seat, struct wm_limit *out)
+{
+    if (seat->topo == NULL || seat->gpu < 0) {
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "no GPU is known");
+        return;
+    }
+    const double cpu_link = seat->topo->gpu[seat->gpu].cpu_link_bytes_per_s;
+    struct wm_way way = wm_way_between(seat->topo, gpu_pci(seat), -1);
+    char whose[24], rate[WM_TEXT_BYTES];
+    snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
+    if (cpu_link > 0)
+        wm_limit_say(out, WM_LIMIT_LINK, cpu_link, "%sNVLinks to the processor, %s", whose,
+                     wm_format_rate(rate, cpu_link));
+    else
+        wm_way_say(seat->topo, &way, whose, out);
+}
+
 static void between_gpus(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)
 {
     const struct wm_topo *topo = a->topo;
@@ -308,8 +330,13 @@ static void between_gpus(const struct wm_seat *a, const struct wm_seat *b, enum 
     }
     if (direct && nvlink_limit(&gpu[a->gpu], &gpu[b->gpu], wm_topo_nvlinks(topo, a->gpu, b->gpu), out))
         return;
-    wm_limit_pci(topo, gpu_pci(a), direct ? gpu_pci(b) : -1, out);
-    wm_limit_pci(topo, gpu_pci(b), direct ? gpu_pci(a) : -1, &other);
+    if (!wm_limit_by_pci(a) || !wm_limit_by_pci(b)) {
+        wm_limit_to_host(a, out);
+        wm_limit_to_host(b, &other);
+    } else {
+        wm_limit_pci(topo, gpu_pci(a), direct ? gpu_pci(b) : -1, out);
+        wm_limit_pci(topo, gpu_pci(b), direct ? gpu_pci(a) : -1, &other);
+    }
     wm_limit_narrow(out, &other);
 }
 
@@ -320,7 +347,7 @@ static void within_host(const struct wm_seat *a, const struct wm_seat *b, enum w
     else if (a->gpu >= 0 && b->gpu >= 0)
         between_gpus(a, b, road, out);
     else
-        wm_limit_pci(a->topo, gpu_pci(a->gpu >= 0 ? a : b), -1, out);
+        wm_limit_to_host(a->gpu >= 0 ? a : b, out);
 }
 
 /* From a GPU to its card and out; staged, to the host's memory and from there. */
@@ -333,8 +360,16 @@ static void gpu_side(const struct wm_seat *seat, enum wm_road road, struct wm_li
     char whose[24];
     if (road == WM_ROAD_STAGED) {
         wm_limit_cards(seat, out);
-        way = wm_way_between(seat->topo, gpu, -1);
-    } else if (card_of(seat, &nic)) {
+        wm_limit_to_host(seat, &limit);
+        if (out->kind != WM_LIMIT_NONE)
+            wm_limit_narrow(out, &limit);
+        return;
+    }
+    if (!wm_limit_by_pci(seat)) { /* by way of the processor, perhaps */
+        wm_limit_cards(seat, out);
+        return;
+    }
+    if (card_of(seat, &nic)) {
         card_limit(seat->topo, &nic, gpu, out);
         way = wm_way_between(seat->topo, gpu, nic.pci);
     } else { /* whichever card it is, it is behind the GPU's own link */
@@ -389,14 +424,6 @@ void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_roa
 
 /* ---- through host memory ---- */
 
-static void gpu_to_host(const struct wm_seat *seat, struct wm_limit *out)
-{
-    struct wm_way way = wm_way_between(seat->topo, gpu_pci(seat), -1);
-    char whose[24];
-    snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
-    wm_way_say(seat->topo, &way, whose, out);
-}
-
 static void between_cards(const struct wm_seat *a, const struct wm_seat *b, struct wm_limit *out)
 {
     struct wm_limit other;
@@ -410,11 +437,11 @@ int wm_limit_detour(const struct wm_seat *a, const struct wm_seat *b, struct wm_
     int n = 0;
     wm_limit_say(&part[0], WM_LIMIT_NONE, 0, "host memory of one host: no link between the ranks");
     if (a->topo != NULL && a->gpu >= 0)
-        gpu_to_host(a, &part[n++]);
+        wm_limit_to_host(a, &part[n++]);
     if (a->host != b->host)
         between_cards(a, b, &part[n++]);
     if (b->topo != NULL && b->gpu >= 0)
-        gpu_to_host(b, &part[n++]);
+        wm_limit_to_host(b, &part[n++]);
     for (int i = 0; i < n; i++)
         if (part[i].kind == WM_LIMIT_NONE) {
             part[0] = part[i];

@@ -57,6 +57,12 @@ enum wm_road { WM_ROAD_DIRECT, WM_ROAD_STAGED }; /* of GPU memory; host memory g
  */
 void wm_limit_pair(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out);
 
+/** Do copies between the seat's GPU and its host's memory go over PCI alone? False without a GPU that is known. */
+bool wm_limit_by_pci(const struct wm_seat *seat);
+
+/** Between the seat's GPU and its host's memory, one way. NONE without a GPU that is known. */
+void wm_limit_to_host(const struct wm_seat *seat, struct wm_limit *out);
+
 /* What a message through host memory crosses, one after the other: the link of the sender's GPU, the cards, the link of
  * the receiver's GPU. */
 enum { WM_DETOUR_PARTS = 3 };

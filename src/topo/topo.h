@@ -78,10 +78,11 @@ struct wm_topo_gpu {
     int index;       /* as NVML counts; without NVML in order of PCI addresses */
     int numa;
     uint64_t memory_bytes;
-    int nvlinks;               /* active */
-    double nvlink_bytes_per_s; /* of one link, one way */
-    char nvlink_domain[48];    /* cluster UUID and clique of a rack-wide domain */
-    int nvlink_inactive;       /* present but down */
+    int nvlinks;                 /* active */
+    double nvlink_bytes_per_s;   /* of one link, one way */
+    char nvlink_domain[48];      /* cluster UUID and clique of a rack-wide domain */
+    int nvlink_inactive;         /* present but down */
+    double cpu_link_bytes_per_s; /* to the processor, one way, all that are active together: NVLink-C2C, or NVLinks */
 };
 
 /* Active links between two GPUs, or between a GPU and switches (to = -1: every GPU on a switch reaches every other). */

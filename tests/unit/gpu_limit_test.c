@@ -138,7 +138,7 @@ struct machine {
     struct wm_topo topo;
     struct wm_topo_pci pci[6];
     struct wm_topo_gpu gpu[4];
-    struct wm_topo_nvlink nvlink[4];
+    struct wm_topo_nvlink nvlink[6];
 };
 
 static void make_machine(struct machine *m)
@@ -205,11 +205,26 @@ static void test_nvlink(void)
     check_least(&m, WM_COLL_BROADCAST, 0, 2e18 / PCIE_4_X16, SWITCH_A);
     m.pci[0].link = m.pci[3].link = (struct wm_pci_link){ 0 };
     check_least(&m, WM_COLL_ALLREDUCE, 0, 0, "");
-    join(&m, 1, 2, 2); /* a chain leads from each to each: 4, 6, 6 and 4 links */
-    check_least(&m, WM_COLL_ALLREDUCE, 0, 6e18 / 500e9, "GPU 0: NVLink, 4 links of 25.000 GB/s");
-    check_least(&m, WM_COLL_ALLTOALL, 0, 0.75e18 / 100e9, "GPU 0: NVLink, 4 links of 25.000 GB/s");
+    join(&m, 1, 2, 2); /* a chain: what has no NVLink goes over PCI, and nobody knows how much */
+    check_least(&m, WM_COLL_ALLREDUCE, 0, 0, "");
+    join(&m, 0, 2, 2);
+    join(&m, 0, 3, 2);
+    join(&m, 1, 3, 2); /* now each has 4 + 2 + 2 links, 200 GB/s, all together 800 */
+    check_least(&m, WM_COLL_ALLREDUCE, 0, 6e18 / 800e9, "GPU 0: NVLink, 8 links of 25.000 GB/s");
+    check_least(&m, WM_COLL_ALLTOALL, 0, 0.75e18 / 200e9, "GPU 0: NVLink, 8 links of 25.000 GB/s");
     m.gpu[0].nvlink_bytes_per_s = 0;
-    check_least(&m, WM_COLL_ALLREDUCE, 0, 1e18 / 100e9, "GPU 3: NVLink, 4 links of 25.000 GB/s");
+    check_least(&m, WM_COLL_ALLREDUCE, 0, 1e18 / 200e9, "GPU 1: NVLink, 8 links of 25.000 GB/s");
+}
+
+/* Where GPUs reach the processor past PCI, PCI says nothing of them. */
+static void test_links_to_the_processor(void)
+{
+    struct machine m;
+    make_machine(&m);
+    m.gpu[0].cpu_link_bytes_per_s = m.gpu[3].cpu_link_bytes_per_s = 450e9;
+    check_least(&m, WM_COLL_ALLTOALL, 0, 0.75e18 / PCIE_4_X16, "PCIe 4.0 x16 at 0000:02:00.0");
+    m.gpu[1].cpu_link_bytes_per_s = m.gpu[2].cpu_link_bytes_per_s = 450e9;
+    check_least(&m, WM_COLL_ALLTOALL, 0, 0, "");
 }
 
 static void test_range(void)
@@ -295,6 +310,7 @@ int main(void)
     test_recorded();
     test_pci();
     test_nvlink();
+    test_links_to_the_processor();
     test_range();
     test_detour();
     test_estimate_of_one_part();

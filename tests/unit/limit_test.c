@@ -159,7 +159,8 @@ static void test_nvlink(void)
     m.pci[PORT_B].link.gt_per_s = 16;
     check_pair(a, b, WM_ROAD_DIRECT, wm_pci_bytes_per_s(16, 16, 256),
                "PCIe 4.0 x16 at 0000:97:01.0, which can be 5.0 x16");
-    check_pair(a, seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256), "PCIe 5.0 x16 at 0000:1b:00.0");
+    check_pair(a, seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256),
+               "GPU 0: PCIe 5.0 x16 at 0000:1b:00.0");
     check_pair(seat(&m, 0, -1, 0), seat(&m, 0, -1, 1), WM_ROAD_DIRECT, 0,
                "host memory of one host: no link between the ranks");
 }
@@ -286,10 +287,10 @@ static void test_sleeping_gpu(void)
     make_machine(&m);
     m.pci[GPU_A].link.gt_per_s = m.pci[DOWN_GPU_A].link.gt_per_s = 2.5;
     check_pair(seat(&m, 0, 0, 0), seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(32, 16, 256),
-               "PCIe 5.0 x16 at 0000:1b:00.0");
+               "GPU 0: PCIe 5.0 x16 at 0000:1b:00.0");
     m.pci[UP_A].link.gt_per_s = 2.5; /* not the GPU's link */
     check_pair(seat(&m, 0, 0, 0), seat(&m, 0, -1, 0), WM_ROAD_DIRECT, wm_pci_bytes_per_s(2.5, 16, 256),
-               "PCIe 1.0 x16 at 0000:18:00.0, which can be 5.0 x16");
+               "GPU 0: PCIe 1.0 x16 at 0000:18:00.0, which can be 5.0 x16");
 }
 
 static void check_cards(const struct machine *m, enum wm_limit_kind kind, double bytes_per_s, const char *source)
@@ -489,14 +490,8 @@ static void measure(struct stage *s, bool known, double median_ns)
     const struct wm_benchmark *bench = s->spec.bench;
     struct wm_err err = { 0 };
     CHECK_INT(wm_limits_open(&s->limits, &s->plan, 0, known ? s->seat : NULL, &err), WM_OK);
-    for (int r = 0; r < s->plan.ranks && s->spec.round == NULL; r++) {
-        struct wm_schedule schedule;
-        struct wm_point at =
-            wm_build_point(&s->plan, &s->spec, &s->cell, r, s->spec.root < 0 ? 0 : s->spec.root, WM_PASS_TIMED, 0);
-        CHECK_INT(wm_build_schedule(&s->spec, &at, r, &schedule, &err), WM_OK);
-        s->limits.crossing[r] = wm_crossing_of(&schedule, s->plan.host_of, s->plan.ranks, r);
-        wm_schedule_free(&schedule);
-    }
+    for (int r = 0; r < s->plan.ranks && s->spec.round == NULL; r++)
+        s->limits.moves[r] = wm_moves_of(&s->plan, &s->arm, r);
     wm_result_cell_init(&s->result);
     TEXT(s->result.mem, "host");
     TEXT(s->result.path, "host");
@@ -865,6 +860,237 @@ static void test_detour_cells(void)
                 "GPU 0: PCIe 5.0 x16 at " AT_GPU ", then GPU 1: PCIe 5.0 x16 at 0000:9b:00.0");
 }
 
+/* ---- GPU memory of one rank ---- */
+
+#define GPU_RATE (64e9 * 128 / 130 * 256 / 276) /* 58.4 GB/s: PCIe 5.0 x16 by packets of 256 bytes */
+
+static void set_device(struct stage *s, const struct wm_mem *from, const struct wm_mem *to)
+{
+    s->memory = (struct wm_plan_memory){ .send = from, .receive = to };
+    s->spec.path = WM_PATH_DIRECT;
+}
+
+/* 58.4 MB in 2 ms, where 1 would do; of both ways at once twice that counts in the same time. */
+static void test_copies_of_one_rank(void)
+{
+    static const int alone[] = { 0 };
+    const size_t bytes = 58449, per_ms = 1000; /* 58.449 bytes a ns */
+    const double least_ns = (double)(bytes * per_ms) / GPU_RATE * 1e9;
+    struct stage s;
+    set_stage(&s, &wm_benchmark_copy_to_device, NULL, alone, 1, bytes * per_ms);
+    set_device(&s, &wm_mem_host, &wm_mem_device);
+    measure(&s, true, 2e6);
+    CHECK_NEAR(s.result.limit.share, 0.5, 1e-4);
+    check_limit(&s, GPU_RATE, least_ns / 2e6, "GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.spec.bench = &wm_benchmark_copy_both;
+    s.spec.algo = wm_benchmark_copy_both.algorithms;
+    measure(&s, true, 2e6);
+    check_limit(&s, 2 * GPU_RATE, least_ns / 2e6, "both ways, GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.machine.gpu[0].cpu_link_bytes_per_s = 450e9; /* 58.4 MB over 450 GB/s: 130 us */
+    measure(&s, true, 260e3);
+    CHECK_NEAR(s.result.limit.share, 0.4995, 1e-4);
+    CHECK_TEXT(s.result.limit.source, "both ways, GPU 0: NVLinks to the processor, 450 GB/s");
+    s.machine.gpu[0].cpu_link_bytes_per_s = 0;
+    measure(&s, false, 2e6);
+    check_no_limit(&s);
+    s.seat[0].gpu = -1;
+    measure(&s, true, 2e6);
+    check_no_limit(&s);
+    s.seat[0].gpu = 0;
+    for (int p = 0; p < PCIS; p++)
+        s.machine.pci[p].link = (struct wm_pci_link){ 0 };
+    measure(&s, true, 2e6);
+    check_no_limit(&s);
+    set_stage(&s, &wm_benchmark_copy_local, NULL, alone, 1, bytes);
+    set_device(&s, &wm_mem_device, &wm_mem_device);
+    measure(&s, true, 2000);
+    check_no_limit(&s);
+}
+
+/* ---- between the GPUs of one host ---- */
+
+struct four {
+    struct stage s;
+    struct wm_topo_gpu gpu[4];
+    struct wm_topo_nvlink nvlink[6];
+};
+
+/* 18 NVLinks of 25 GB/s each, to switches, or 6 to each of the others. */
+static void set_four(struct four *f, const struct wm_benchmark *bench, const char *algo,
+                     const struct wm_transport *transport, bool switches)
+{
+    static const int together[] = { 0, 0, 0, 0 };
+    struct wm_topo *topo = &f->s.machine.topo;
+    set_stage(&f->s, bench, algo, together, 4, 4500000000);
+    set_device(&f->s, &wm_mem_device, &wm_mem_device);
+    f->s.transport.transport = transport;
+    topo->gpu = f->gpu;
+    topo->n_gpus = 4;
+    topo->nvlink = f->nvlink;
+    topo->n_nvlinks = 0;
+    for (int g = 0; g < 4; g++) {
+        f->s.seat[g].gpu = g;
+        f->gpu[g] = (struct wm_topo_gpu){ .pci = -1, .index = g, .nvlinks = 18, .nvlink_bytes_per_s = 25e9 };
+        if (switches)
+            f->nvlink[topo->n_nvlinks++] = (struct wm_topo_nvlink){ g, -1, 18 };
+        for (int k = g + 1; k < 4 && !switches; k++)
+            f->nvlink[topo->n_nvlinks++] = (struct wm_topo_nvlink){ g, k, 6 };
+    }
+}
+
+#define NV "GPU 0: NVLink, 18 links of 25.000 GB/s"
+
+/* 4.5 GB over 450 GB/s take 10 ms. An all-reduce needs 2 x 3/4 of that where GPUs combine, once where switches do;
+ * three messages into one GPU count as one each. */
+static void test_gpus_of_one_host(void)
+{
+    static const struct {
+        const struct wm_benchmark *bench;
+        const char *algo;
+        const struct wm_transport *transport;
+        bool switches;
+        double least_ms;
+        const char *source;
+    } cells[] = {
+        { &wm_benchmark_allreduce, "native", &wm_transport_nccl, true, 10, "between 4 GPUs; " NV },
+        { &wm_benchmark_allreduce, "native", &wm_transport_nccl, false, 15, "between 4 GPUs; " NV },
+        { &wm_benchmark_allreduce, "ring", &wm_transport_nccl, true, 15, "1.5 x bytes leave; " NV },
+        { &wm_benchmark_broadcast, "native", &wm_transport_nccl, true, 10, "between 4 GPUs; " NV },
+        { &wm_benchmark_alltoall, "native", &wm_transport_nccl, true, 7.5, "between 4 GPUs; " NV },
+        { &wm_benchmark_alltoall, "pairwise", &wm_transport_nccl, true, 7.5, "0.75 x bytes leave; " NV },
+        { &wm_benchmark_copy_all_to_one, "ce", &wm_transport_cuda, true, 10, "1 x bytes enter; " NV },
+        { &wm_benchmark_copy_one_to_all, "sm", &wm_transport_cuda, false, 10, "1 x bytes leave; " NV },
+        { &wm_benchmark_allreduce, "native", &wm_transport_mpi, true, 0, NULL }, /* it may go any way */
+    };
+    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+        struct four f;
+        const struct wm_benchmark *bench = cells[i].bench;
+        set_four(&f, bench, cells[i].algo, cells[i].transport, cells[i].switches);
+        measure(&f.s, true, 4e6 * cells[i].least_ms + 1);
+        if (cells[i].source == NULL) {
+            check_no_limit(&f.s);
+            continue;
+        }
+        measure(&f.s, true, 4e6 * cells[i].least_ms);
+        check_limit(&f.s, 4500 / cells[i].least_ms * 1e9 * (bench->bus_factor != NULL ? bench->bus_factor(4) : 1), 0.25,
+                    cells[i].source);
+    }
+}
+
+static void test_gpus_without_limit(void)
+{
+    struct four f;
+    set_four(&f, &wm_benchmark_allreduce, "native", &wm_transport_nccl, true);
+    f.s.seat[3].gpu = 2; /* two ranks share one */
+    measure(&f.s, true, 1e9);
+    check_no_limit(&f.s);
+    f.s.seat[3].gpu = -1;
+    measure(&f.s, true, 1e9);
+    check_no_limit(&f.s);
+    f.s.seat[3].gpu = 3;
+    f.s.machine.topo.n_nvlinks = 0; /* and no way over PCI is known */
+    measure(&f.s, true, 1e9);
+    check_no_limit(&f.s);
+    measure(&f.s, false, 1e9);
+    check_no_limit(&f.s);
+    set_four(&f, &wm_benchmark_allreduce, "native", &wm_transport_nccl, false);
+    f.s.machine.topo.n_nvlinks = 5; /* GPUs 2 and 3 are not joined: NVLink is not the only way */
+    measure(&f.s, true, 1e9);
+    check_no_limit(&f.s);
+}
+
+/* With any root a scatter sends 3/4 from it. */
+static void test_rotating_root_of_gpus(void)
+{
+    struct four f;
+    set_four(&f, &wm_benchmark_scatter, "native", &wm_transport_nccl, true);
+    f.s.spec.root = WM_ROOT_ROTATE;
+    f.gpu[3].nvlink_bytes_per_s = 5e9; /* 90 GB/s: 1/4 of 4.5 GB enter it in 12.5 ms, or 3/4 leave it */
+    measure(&f.s, true, 25e6);
+    check_limit(&f.s, 0.75 * 4.5e9 / 12.5e-3, 0.5, "between 4 GPUs; GPU 3: NVLink, 18 links of 5.000 GB/s");
+}
+
+/* ---- collectives through host memory ---- */
+
+static void set_detour(struct stage *s, const struct wm_benchmark *bench, const int *host_of, enum wm_path path)
+{
+    set_stage(s, bench, "native", host_of, 4, 1000000000);
+    set_device(s, &wm_mem_device, &wm_mem_device);
+    s->spec.path = path;
+    s->spec.chunk_bytes = 100000000;
+    s->spec.slots = 4;
+}
+
+static void check_share(struct stage *s, double least_ms, const char *source)
+{
+    measure(s, true, 2e6 * least_ms);
+    CHECK_TEXT(s->result.limit.kind, "link");
+    CHECK_NEAR(s->result.limit.share, 0.5, 1e-5);
+    CHECK_TEXT(s->result.limit.source, source);
+}
+
+#define ON_CARDS "at least 1 x bytes leave the host of rank 0; 2 ranks share " NDR
+
+/* 1 GB over a GPU's 58.449 GB/s takes 17.10892 ms, over a host's card of 50 GB/s 20 ms. */
+static void test_collectives_through_hosts(void)
+{
+    static const int pairs_apart[] = { 0, 0, 1, 1 };
+    struct stage s;
+    set_detour(&s, &wm_benchmark_allreduce, pairs_apart, WM_PATH_STAGED);
+    check_share(&s, 54.21783, "34.2 ms of copies before and after; " ON_CARDS);
+    s.spec.sync = WM_SYNC_NONE; /* one operation's copies may meet another's network */
+    check_share(&s, 34.21783, "2 x bytes; GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    set_detour(&s, &wm_benchmark_allreduce, pairs_apart, WM_PATH_PIPELINED);
+    check_share(&s, 20, ON_CARDS);
+    s.seat[1].gpu = 0; /* 2 GB to one GPU and from it */
+    check_share(&s, 34.21783, "2 x bytes; 2 ranks share PCIe 5.0 x16 at " AT_GPU);
+    set_detour(&s, &wm_benchmark_broadcast, pairs_apart, WM_PATH_STAGED); /* the root has nothing to copy out */
+    check_share(&s, 37.10892, "17.1 ms of copies before; " ON_CARDS);
+    set_detour(&s, &wm_benchmark_reduce, pairs_apart, WM_PATH_STAGED); /* and here all others */
+    check_share(&s, 37.10892,
+                "17.1 ms of copies before; at least 1 x bytes enter the host of rank 0; 2 ranks share " NDR);
+    set_detour(&s, &wm_benchmark_scatter, pairs_apart, WM_PATH_STAGED);
+    s.spec.root = WM_ROOT_ROTATE; /* copies are not counted: 1/2 x bytes over the card */
+    check_share(&s, 10, "at least 0.5 x bytes leave the host of rank 0; 2 ranks share " NDR);
+    set_detour(&s, &wm_benchmark_allreduce, pairs_apart, WM_PATH_STAGED);
+    for (int r = 0; r < 4; r++) /* no GPU is known: what the cards say stands */
+        s.seat[r].gpu = -1;
+    check_share(&s, 20, ON_CARDS);
+}
+
+/* The cards have no part then. */
+static void test_collectives_through_one_host(void)
+{
+    static const int together[] = { 0, 0, 0, 0 };
+    struct stage s;
+    set_detour(&s, &wm_benchmark_allreduce, together, WM_PATH_STAGED);
+    s.plan.ranks = 2;
+    check_share(&s, 34.21783, "2 x bytes; GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.spec.path = WM_PATH_PIPELINED;
+    check_share(&s, 17.10892, "1 x bytes; GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.plan.ranks = 4; /* two ranks a GPU */
+    check_share(&s, 34.21783, "2 x bytes; 2 ranks share PCIe 5.0 x16 at " AT_GPU);
+    s.seat[0].gpu = s.seat[2].gpu = -1; /* what is known of the others binds */
+    check_share(&s, 34.21783, "2 x bytes; 2 ranks share PCIe 5.0 x16 at 0000:9b:00.0");
+    s.seat[1].gpu = s.seat[3].gpu = -1;
+    measure(&s, true, 1e9);
+    check_no_limit(&s);
+}
+
+/* In one NVLink domain of several hosts the cards are no bound of what a library is handed. */
+static void test_cards_beside_nvlink(void)
+{
+    static const int apart[] = { 0, 0, 1, 1 };
+    struct stage s;
+    set_detour(&s, &wm_benchmark_allreduce, apart, WM_PATH_DIRECT);
+    check_share(&s, 20, ON_CARDS);
+    TEXT(s.machine.gpu[1].nvlink_domain, "c0ffee.1");
+    measure(&s, true, 1e9);
+    check_no_limit(&s);
+    s.spec.path = WM_PATH_PIPELINED;
+    check_share(&s, 20, ON_CARDS);
+}
+
 static void append(void *text, const char *sentence)
 {
     size_t used = strlen(text);
@@ -986,6 +1212,13 @@ static void test_copy(void)
 int main(void)
 {
     test_detour_cells();
+    test_copies_of_one_rank();
+    test_gpus_of_one_host();
+    test_gpus_without_limit();
+    test_rotating_root_of_gpus();
+    test_collectives_through_hosts();
+    test_collectives_through_one_host();
+    test_cards_beside_nvlink();
     test_pci();
     test_nvlink();
     test_nvlink_domain();
