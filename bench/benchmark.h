@@ -80,11 +80,12 @@ struct wm_benchmark {
     bool rooted;   /* has --root */
     bool windowed; /* has --window */
     bool can_in_place;
-    bool uneven;                           /* the blocks of one buffer differ in length */
-    unsigned shared;                       /* bit by area: peers put into it or get from it */
-    enum wm_whereabouts from, to;          /* of IN and OUT */
-    const char *memory;                    /* --mem where none is given; NULL = the host's. Copies of GPUs have one */
-    const struct wm_algorithm *algorithms; /* ended by name == NULL; the first is the default */
+    bool uneven;                             /* the blocks of one buffer differ in length */
+    unsigned shared;                         /* bit by area: peers put into it or get from it */
+    enum wm_whereabouts from, to;            /* of IN and OUT */
+    const char *memory;                      /* --mem where none is given; NULL = the host's. Copies of GPUs have one */
+    size_t usual_min_bytes, usual_max_bytes; /* sizes where the user gives none; 0 = those that most rows have */
+    const struct wm_algorithm *algorithms;   /* ended by name == NULL; the first is the default */
     /* Messages in the timed call, by which its time is divided: 2 for a ping-pong, the window for bandwidth. NULL: 1.
      */
     double (*operations)(const struct wm_point *at);

@@ -86,7 +86,9 @@ const struct wm_option wm_conf_what[] = {
       AT(min_bytes),
       .fallback = "1",
       .max = TIB,
-      .help = "first size; each further one is twice as large" },
+      .help =
+          "first size; each further one is twice as large. Where no size is given the copies of GPUs have their own, "
+          "from 1M to 256M, or to what their memory has room for" },
     { .name = "max-bytes",
       .arg = "SIZE",
       .type = WM_OPT_BYTES,

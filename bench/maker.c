@@ -88,24 +88,45 @@ static int listed_sizes(struct wm_maker *m)
     return WM_OK;
 }
 
-static int ranged_sizes(struct wm_maker *m)
+static int ranged_sizes(struct wm_maker *m, uint64_t low, uint64_t high)
 {
-    uint64_t low = m->conf->min_bytes, high = m->conf->max_bytes;
     char a[WM_TEXT_BYTES], b[WM_TEXT_BYTES];
     if (low > high)
         return wm_fail(m->err, WM_EUSAGE, "", 0, "no size to measure: --min-bytes %s is above --max-bytes %s",
                        wm_format_bytes(a, low), wm_format_bytes(b, high));
+    m->n_bytes = 0;
     for (uint64_t bytes = low; bytes <= high; bytes = bytes ? 2 * bytes : 1)
         m->bytes[m->n_bytes++] = bytes;
     return WM_OK;
 }
 
-static int choose_sizes(struct wm_maker *m)
+/* A row's own largest size, halved until all that it may take of a GPU fits into a quarter of what is free there: two
+ * messages for each peer, as they are verified, in and out. */
+static uint64_t fitting(const struct wm_maker *m, const struct wm_benchmark *b)
+{
+    const uint64_t peers = b->shape == WM_GROUP && m->plan->ranks > 1 ? (uint64_t)m->plan->ranks - 1 : 1;
+    uint64_t bytes = b->usual_max_bytes;
+    while (m->request->free_bytes > 0 && bytes > b->usual_min_bytes && 4 * peers * bytes > m->request->free_bytes / 4)
+        bytes /= 2;
+    return bytes;
+}
+
+int wm_plan_sizes(struct wm_maker *m, const struct wm_benchmark *b)
+{
+    if (m->conf->bytes.n > 0)
+        return listed_sizes(m);
+    if (b->usual_max_bytes > 0 && !given(m, "min-bytes") && !given(m, "max-bytes"))
+        return ranged_sizes(m, b->usual_min_bytes, fitting(m, b));
+    return ranged_sizes(m, m->conf->min_bytes, m->conf->max_bytes);
+}
+
+/* What is wrong with them is said before anything is made of them. */
+static int check_sizes(struct wm_maker *m)
 {
     m->bytes = calloc((size_t)m->conf->bytes.n + 66, sizeof(*m->bytes));
     if (m->bytes == NULL)
         return wm_fail(m->err, WM_ENOMEM, "calloc", 0, "sizes");
-    return m->conf->bytes.n > 0 ? listed_sizes(m) : ranged_sizes(m);
+    return wm_plan_sizes(m, m->bench[0]);
 }
 
 /* ---- which options matter to whom ---- */
@@ -226,7 +247,7 @@ static int refuse_ints_twice(struct wm_maker *m, const char *option, const struc
 
 static int make_all(struct wm_maker *m)
 {
-    if (choose_benchmarks(m) != WM_OK || choose_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
+    if (choose_benchmarks(m) != WM_OK || check_sizes(m) != WM_OK || refuse_without_effect(m) != WM_OK ||
         take_memories(m) != WM_OK || check_transports(m) != WM_OK || wm_plan_check_algorithms(m) != WM_OK ||
         refuse_twice(m, "algo", &m->conf->algos) != WM_OK || refuse_twice(m, "root", &m->conf->roots) != WM_OK ||
         refuse_twice(m, "pairs", &m->conf->pairs) != WM_OK ||

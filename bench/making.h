@@ -14,7 +14,7 @@ struct wm_maker {
     bool by_name;     /* the user named them */
     bool leaves_algo; /* no word of --algo means the benchmark at hand */
     bool implied;     /* some of the memory is what rows have of their own: --mem was not given */
-    uint64_t *bytes;  /* requested sizes, ascending */
+    uint64_t *bytes;  /* requested sizes, ascending; of the row at hand after wm_plan_sizes() */
     int n_bytes;
     struct wm_err *err;
 };
@@ -65,6 +65,11 @@ static inline bool wm_joined(const struct wm_maker *m, enum wm_fabric fabric, in
 {
     return m->request->gpu_ways[a * m->plan->ranks + b] == (unsigned char)fabric;
 }
+
+/* ---- maker.c ---- */
+
+/** The sizes for a row, into m->bytes: the user's, its own, or those of most rows. */
+int wm_plan_sizes(struct wm_maker *m, const struct wm_benchmark *b);
 
 /* ---- factors.c ---- */
 

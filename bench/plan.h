@@ -122,6 +122,7 @@ struct wm_plan_request {
     const unsigned char *gpu_ways; /* [a * ranks + b]: enum wm_fabric that joins their GPUs; NULL = nothing is known */
     int ranks, hosts;
     size_t cache_bytes;
+    uint64_t free_bytes; /* of the GPU that has the least; the same on all ranks; 0 = not known */
 };
 
 /**

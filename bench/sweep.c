@@ -324,7 +324,7 @@ static int make_sweep(struct wm_maker *m, const struct wm_benchmark *b, int roun
     const struct wm_algorithm *algos[WM_PLAN_ALGORITHMS];
     int n_algos, n[FACTORS], arms = 1;
     struct wm_sweep *sweep = &m->plan->sweep[m->plan->n_sweeps];
-    if (wm_plan_choose_algorithms(m, b, algos, &n_algos) != WM_OK)
+    if (wm_plan_sizes(m, b) != WM_OK || wm_plan_choose_algorithms(m, b, algos, &n_algos) != WM_OK)
         return m->err->code;
     count_factors(m, b, n_algos, n);
     for (int f = 0; f < FACTORS; f++)

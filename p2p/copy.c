@@ -4,7 +4,7 @@
  */
 #include "p2p/p2p.h"
 
-enum { ROOT = 0 };
+enum { ROOT = 0, USUAL_MIN_BYTES = 1 << 20, USUAL_MAX_BYTES = 256 << 20 };
 
 /* ---- rank 0 alone: from one of its buffers to the other ---- */
 
@@ -244,6 +244,8 @@ const struct wm_benchmark wm_benchmark_copy_to_device = {
     .from = WM_ON_HOST,
     .to = WM_ON_DEVICE,
     .memory = "pinned:device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = engine,
     .operations = wm_window_operations,
     .has_bandwidth = true,
@@ -261,6 +263,8 @@ const struct wm_benchmark wm_benchmark_copy_from_device = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_HOST,
     .memory = "device:pinned",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = engine,
     .operations = wm_window_operations,
     .has_bandwidth = true,
@@ -278,6 +282,8 @@ const struct wm_benchmark wm_benchmark_copy_both = {
     .from = WM_ON_HOST,
     .to = WM_ON_DEVICE,
     .memory = "pinned:device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = engines,
     .operations = wm_window_operations,
     .counted_bytes = both_counted,
@@ -296,6 +302,8 @@ const struct wm_benchmark wm_benchmark_copy_local = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = here,
     .operations = wm_window_operations,
     .has_bandwidth = true,
@@ -313,6 +321,8 @@ const struct wm_benchmark wm_benchmark_copy_write = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = writes,
     .operations = wm_window_operations,
     .has_bandwidth = true,
@@ -330,6 +340,8 @@ const struct wm_benchmark wm_benchmark_copy_read = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = reads,
     .operations = wm_window_operations,
     .has_bandwidth = true,
@@ -349,6 +361,8 @@ const struct wm_benchmark wm_benchmark_copy_all_to_one = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = gathers,
     .operations = all_operations,
     .has_bandwidth = true,
@@ -367,6 +381,8 @@ const struct wm_benchmark wm_benchmark_copy_one_to_all = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = USUAL_MIN_BYTES,
+    .usual_max_bytes = USUAL_MAX_BYTES,
     .algorithms = spreads,
     .operations = all_operations,
     .has_bandwidth = true,

@@ -71,6 +71,8 @@ static void print_gpu(FILE *to, const struct wm_topo *topo, const struct wm_topo
         if (gpu->nvlink_bytes_per_s > 0)
             fprintf(to, " of %s", wm_format_rate(rate, gpu->nvlink_bytes_per_s));
     }
+    if (gpu->cpu_link_bytes_per_s > 0)
+        fprintf(to, ", NVLink to the processor of %s", wm_format_rate(rate, gpu->cpu_link_bytes_per_s));
     if (gpu->nvlink_inactive > 0)
         fprintf(to, ", %d NVLinks down", gpu->nvlink_inactive);
 }

@@ -373,14 +373,19 @@ struct gpu {
     char uuid[48]; /* "" = none is chosen */
 };
 
-static void tell_gpu(const struct wm_cli_options *o, struct gpu *out)
+bool wm_cli_gpu(const struct wm_cli_options *o, struct wm_cuda_gpu *out)
 {
     struct wm_err ignored = { .rank = -1 };
-    struct wm_cuda_gpu gpu;
     bool any = false;
     for (int i = 0; i < o->n_memories; i++)
         any |= o->memory[i].send->choose != NULL || o->memory[i].receive->choose != NULL;
-    if (any && wm_cuda_describe(wm_cuda_selected(), &gpu, &ignored) == WM_OK)
+    return any && wm_cuda_describe(wm_cuda_selected(), out, &ignored) == WM_OK;
+}
+
+static void tell_gpu(const struct wm_cli_options *o, struct gpu *out)
+{
+    struct wm_cuda_gpu gpu;
+    if (wm_cli_gpu(o, &gpu))
         memcpy(out->uuid, gpu.uuid, sizeof(out->uuid));
 }
 

@@ -3,6 +3,7 @@
 #define WM_CLI_FABRIC_H
 
 #include "src/cli/command.h"
+#include "src/mem/cuda.h"
 #include "src/world/launch.h"
 #include "src/world/world.h"
 
@@ -34,6 +35,9 @@ int wm_cli_same_choice(const struct wm_cli_options *o, const struct wm_world *wo
  */
 int wm_cli_gpu_ways(const struct wm_cli_options *o, const struct wm_world *world, unsigned char **out,
                     struct wm_err *err);
+
+/** The GPU that this rank's memory is on; false: it is on none. */
+bool wm_cli_gpu(const struct wm_cli_options *o, struct wm_cuda_gpu *out);
 
 /** Is a transport usable here for a fabric? WM_OK, or WM_EABSENT with the reason. */
 int wm_cli_probe(const struct wm_cli_options *o, const char *transport, enum wm_fabric fabric, struct wm_err *err);

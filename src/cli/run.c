@@ -256,14 +256,29 @@ static int start(struct session *s, int *argc, char ***argv, struct wm_err *err)
     return wm_world_open(argc, argv, &s->launch, &s->world, err);
 }
 
+/* Of the GPU that has the least, on all ranks; 0: none is used, or nothing is known. */
+static int least_free(struct session *s, uint64_t *bytes, struct wm_err *err)
+{
+    struct wm_cuda_gpu gpu;
+    struct wm_err ignored = { .rank = -1 };
+    size_t here = 0;
+    if (wm_cli_gpu(&s->options, &gpu))
+        wm_cuda_free_bytes(gpu.index, &here, &ignored);
+    uint64_t taken = here > 0 ? UINT64_MAX - here : 0;
+    if (wm_world_max(s->world, &taken, 1, WM_SPIN, err) == WM_OK)
+        *bytes = taken > 0 ? UINT64_MAX - taken : 0;
+    return err->code;
+}
+
 static int make_plan(struct session *s, struct wm_err *err)
 {
+    uint64_t free_bytes = 0;
     s->host_of = calloc((size_t)s->world->size, sizeof(*s->host_of));
     if (s->host_of == NULL)
         return wm_fail(err, WM_ENOMEM, "calloc", 0, "hosts of %d ranks", s->world->size);
     for (int r = 0; r < s->world->size; r++)
         s->host_of[r] = s->world->places[r].host_index;
-    if (wm_cli_gpu_ways(&s->options, s->world, &s->gpu_ways, err) != WM_OK)
+    if (wm_cli_gpu_ways(&s->options, s->world, &s->gpu_ways, err) != WM_OK || least_free(s, &free_bytes, err) != WM_OK)
         return err->code;
     struct wm_plan_request request = {
         .conf = &s->options.conf,
@@ -281,6 +296,7 @@ static int make_plan(struct session *s, struct wm_err *err)
         .ranks = s->world->size,
         .hosts = s->world->hosts,
         .cache_bytes = wm_node_cache_bytes(),
+        .free_bytes = free_bytes,
     };
     return wm_plan_make(&request, &s->plan, err);
 }
@@ -314,6 +330,24 @@ static int gather_nics(struct session *s, struct wm_err *err)
     return wm_world_gather(s->world, mine, sizeof(mine), s->survey.nic, WM_SLEEP, err);
 }
 
+/* Rank 0: on which GPU each rank's memory is, as far as its node's topology shows that one. */
+static int seat_on_gpus(struct session *s, struct wm_err *err)
+{
+    enum { ADDRESS = sizeof(((struct wm_cuda_gpu *)0)->address) };
+    struct wm_cuda_gpu gpu = { .address = "" };
+    char(*address)[ADDRESS] = s->world->rank == 0 ? calloc((size_t)s->world->size, sizeof(*address)) : NULL;
+    if (s->world->rank == 0 && address == NULL)
+        wm_fail(err, WM_ENOMEM, "calloc", 0, "GPUs of %d ranks", s->world->size);
+    if (!wm_cli_gpu(&s->options, &gpu))
+        gpu.address[0] = '\0';
+    if (agree(s, err) == WM_OK)
+        wm_world_gather(s->world, gpu.address, ADDRESS, address, WM_SLEEP, err);
+    for (int r = 0; s->world->rank == 0 && r < s->world->size && err->code == WM_OK; r++)
+        s->survey.seat[r].gpu = wm_topo_find_gpu(s->survey.seat[r].topo, address[r]);
+    free(address);
+    return err->code;
+}
+
 /* What the machines are made of, and whether the ranks sit well there. */
 static int look_around(struct session *s, struct wm_err *err)
 {
@@ -321,6 +355,8 @@ static int look_around(struct session *s, struct wm_err *err)
     if (wm_survey(s->world, NULL, bound ? &s->bound : NULL, &s->survey, err) != WM_OK)
         return err->code;
     if (s->options.conf.nics.n > 0 && gather_nics(s, err) != WM_OK)
+        return err->code;
+    if (seat_on_gpus(s, err) != WM_OK)
         return err->code;
     for (size_t i = 0; i < json_array_size(s->survey.warnings); i++)
         print_warning(json_string_value(json_array_get(s->survey.warnings, i)));

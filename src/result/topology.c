@@ -66,6 +66,8 @@ static const struct wm_topology_row gpu_rows[] = {
     { ROW(wm_topo_gpu, "nvlink_inactive", INT, nvlink_inactive) },
     { ROW(wm_topo_gpu, "nvlink_bytes_per_s", REAL, nvlink_bytes_per_s) },
     { ROW(wm_topo_gpu, "nvlink_domain", TEXT, nvlink_domain) },
+    { ROW(wm_topo_gpu, "cpu_links", INT, cpu_links) },
+    { ROW(wm_topo_gpu, "cpu_link_bytes_per_s", REAL, cpu_link_bytes_per_s) },
     { 0 },
 };
 

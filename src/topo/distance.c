@@ -111,3 +111,11 @@ int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b)
     int switch_a = links(topo, gpu_a, -1), switch_b = links(topo, gpu_b, -1);
     return switch_a < switch_b ? switch_a : switch_b;
 }
+
+int wm_topo_find_gpu(const struct wm_topo *topo, const char *address)
+{
+    for (int g = 0; topo != NULL && g < topo->n_gpus; g++)
+        if (is_pci(topo, topo->gpu[g].pci) && strcmp(topo->pci[topo->gpu[g].pci].address, address) == 0)
+            return g;
+    return -1;
+}

@@ -67,7 +67,7 @@ static uint64_t behind(const struct group *g, int pci)
 static bool reach_processor(const struct group *g, uint64_t inside)
 {
     for (int i = 0; i < g->n; i++)
-        if ((inside & bit(i)) != 0 && g->topo->gpu[g->gpu[i]].cpu_link_bytes_per_s > 0)
+        if ((inside & bit(i)) != 0 && g->topo->gpu[g->gpu[i]].cpu_links > 0)
             return true;
     return false;
 }

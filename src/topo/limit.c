@@ -298,24 +298,27 @@ static bool nvlink_limit(const struct wm_topo_gpu *a, const struct wm_topo_gpu *
 
 bool wm_limit_by_pci(const struct wm_seat *seat)
 {
-    return seat->topo != NULL && seat->gpu >= 0 && !(seat->topo->gpu[seat->gpu].cpu_link_bytes_per_s > 0);
+    return seat->topo != NULL && seat->gpu >= 0 && seat->topo->gpu[seat->gpu].cpu_links == 0;
 }
 
 void wm_limit_to_host(const struct wm_seat *seat, struct wm_limit *out)
 {
+    char whose[24], rate[WM_TEXT_BYTES];
     if (seat->topo == NULL || seat->gpu < 0) {
         wm_limit_say(out, WM_LIMIT_NONE, 0, "no GPU is known");
         return;
     }
-    const double cpu_link = seat->topo->gpu[seat->gpu].cpu_link_bytes_per_s;
-    struct wm_way way = wm_way_between(seat->topo, gpu_pci(seat), -1);
-    char whose[24], rate[WM_TEXT_BYTES];
+    const struct wm_topo_gpu *gpu = &seat->topo->gpu[seat->gpu];
     snprintf(whose, sizeof(whose), "GPU %d: ", seat->gpu);
-    if (cpu_link > 0)
-        wm_limit_say(out, WM_LIMIT_LINK, cpu_link, "%sNVLinks to the processor, %s", whose,
-                     wm_format_rate(rate, cpu_link));
-    else
+    if (gpu->cpu_links == 0) {
+        struct wm_way way = wm_way_between(seat->topo, gpu_pci(seat), -1);
         wm_way_say(seat->topo, &way, whose, out);
+    } else if (gpu->cpu_link_bytes_per_s > 0) {
+        wm_limit_say(out, WM_LIMIT_LINK, gpu->cpu_link_bytes_per_s, "%sNVLink to the processor, %s", whose,
+                     wm_format_rate(rate, gpu->cpu_link_bytes_per_s));
+    } else {
+        wm_limit_say(out, WM_LIMIT_NONE, 0, "%sthe speed of its NVLink to the processor is not known", whose);
+    }
 }
 
 static void between_gpus(const struct wm_seat *a, const struct wm_seat *b, enum wm_road road, struct wm_limit *out)

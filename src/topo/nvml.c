@@ -15,3 +15,10 @@ void wm_nvml_domain(char *text, const unsigned char uuid[16], unsigned clique)
             snprintf(text + at, (size_t)(48 - at), "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
     snprintf(text + at, (size_t)(48 - at), ".%u", clique);
 }
+
+void wm_nvml_add_cpu_link(double bytes_per_s, int *links, double *sum_bytes_per_s)
+{
+    const bool known = bytes_per_s > 0 && (*links == 0 || *sum_bytes_per_s > 0);
+    *sum_bytes_per_s = known ? *sum_bytes_per_s + bytes_per_s : 0;
+    (*links)++;
+}

@@ -1,5 +1,6 @@
 /* nvml.json of a recorded machine: {"driver": "535.129.03", "gpus": [{"name", "uuid", "pci", "memory_bytes", "mig",
  * "nvlinks": [{"active", "mb_per_s", "remote": "gpu" | "switch" | "cpu", "remote_pci"}],
+ * "c2c": [{"active", "mb_per_s"}],
  * "fabric": {"state", "status", "cluster_uuid", "clique"}}]}, GPUs in NVML's order, all members optional. */
 #include <ctype.h>
 #include <jansson.h>
@@ -39,6 +40,16 @@ static void read_link(const json_t *object, struct wm_nvml_link *out)
                       : strcmp(remote, "switch") == 0 ? WM_NVML_SWITCH
                       : strcmp(remote, "cpu") == 0    ? WM_NVML_CPU
                                                       : WM_NVML_UNKNOWN;
+}
+
+static void read_c2c(const json_t *links, struct wm_nvml_gpu *out)
+{
+    for (size_t i = 0; i < json_array_size(links) && i < WM_NVML_LINKS; i++) {
+        const json_t *link = json_array_get(links, i);
+        if (json_is_true(json_object_get(link, "active")))
+            wm_nvml_add_cpu_link(json_number_value(json_object_get(link, "mb_per_s")) * 1e6, &out->c2c_links,
+                                 &out->c2c_bytes_per_s);
+    }
 }
 
 /* 32 hexadecimal digits, with or without dashes. */
@@ -81,6 +92,7 @@ static void read_gpu(const json_t *object, struct wm_nvml_gpu *out)
         read_link(json_array_get(links, (size_t)out->n_links), &out->link[out->n_links]);
         out->n_links++;
     }
+    read_c2c(json_object_get(object, "c2c"), out);
     read_fabric(json_object_get(object, "fabric"), out);
 }
 

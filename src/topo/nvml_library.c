@@ -18,6 +18,8 @@ enum { SUCCESS = 0, DRIVER_NOT_LOADED = 9, STATE_COMPLETED = 3 };
 enum { REMOTE_GPU = 0, REMOTE_NPU = 1, REMOTE_SWITCH = 2 };
 /* Field values; speeds are in 1e6 bytes per second of one way. Hopper answers the first only, Volta the second. */
 enum { FIELD_LINK_SPEED = 164, FIELD_COMMON_SPEED = 90 };
+/* Links to the processor of the same package: how many, is one active, 1e6 bytes per second of one way. */
+enum { FIELD_C2C_COUNT = 170, FIELD_C2C_ACTIVE = 171, FIELD_C2C_SPEED = 172 };
 /* What NVLinks carried, in KiB, of all links together where the scope says so; and PCIe, in bytes. */
 enum { FIELD_NVLINK_SENT = 138, FIELD_NVLINK_RECEIVED = 139, FIELD_PCIE_SENT = 197, FIELD_PCIE_RECEIVED = 198 };
 static const unsigned all_links = 0xffffffff;
@@ -185,6 +187,21 @@ static void ask_links(const struct library *nvml, device_t device, struct wm_nvm
     }
 }
 
+static void ask_c2c(const struct library *nvml, device_t device, struct wm_nvml_gpu *out)
+{
+    struct field_value count = { .field = FIELD_C2C_COUNT };
+    if (nvml->field_values == NULL || nvml->field_values(device, 1, &count) != SUCCESS || count.status != SUCCESS)
+        return;
+    for (unsigned i = 0; i < number(&count) && i < WM_NVML_LINKS; i++) {
+        struct field_value ask[] = { { .field = FIELD_C2C_ACTIVE, .scope = i },
+                                     { .field = FIELD_C2C_SPEED, .scope = i } };
+        if (nvml->field_values(device, 2, ask) != SUCCESS || ask[0].status != SUCCESS || !(number(&ask[0]) > 0))
+            continue;
+        wm_nvml_add_cpu_link(ask[1].status == SUCCESS ? number(&ask[1]) * 1e6 : 0, &out->c2c_links,
+                             &out->c2c_bytes_per_s);
+    }
+}
+
 static void ask_fabric(const struct library *nvml, device_t device, struct wm_nvml_gpu *out)
 {
     struct fabric_info_v2 asked = { .version = (unsigned)sizeof(asked) | 2u << 24 };
@@ -212,6 +229,7 @@ static void ask_gpu(const struct library *nvml, device_t device, struct wm_nvml_
         out->memory_bytes = memory.total;
     out->mig = nvml->mig_mode != NULL && nvml->mig_mode(device, &current, &pending) == SUCCESS && current == 1;
     ask_links(nvml, device, out);
+    ask_c2c(nvml, device, out);
     ask_fabric(nvml, device, out);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/topo/bound.h"
 #include "src/topo/discover.h"
 
 #define NVIDIA 0x10de
@@ -36,6 +37,8 @@ static void fill(struct wm_topo_gpu *gpu, const struct wm_nvml_gpu *from, int in
     snprintf(gpu->driver, sizeof(gpu->driver), "%s", from->driver);
     snprintf(gpu->nvlink_domain, sizeof(gpu->nvlink_domain), "%s", from->domain);
     gpu->memory_bytes = from->memory_bytes;
+    gpu->cpu_links = from->c2c_links;
+    gpu->cpu_link_bytes_per_s = from->c2c_bytes_per_s;
     for (int i = 0; i < from->n_links; i++) {
         const struct wm_nvml_link *link = &from->link[i];
         if (!link->active) {
@@ -43,6 +46,9 @@ static void fill(struct wm_topo_gpu *gpu, const struct wm_nvml_gpu *from, int in
             continue;
         }
         gpu->nvlinks++;
+        if (link->remote == WM_NVML_CPU)
+            wm_nvml_add_cpu_link(wm_nvlink_data_bytes_per_s(link->bytes_per_s), &gpu->cpu_links,
+                                 &gpu->cpu_link_bytes_per_s);
         /* Links of one GPU are alike; should one be slower, it is the one that counts. */
         if (link->bytes_per_s > 0 && (gpu->nvlink_bytes_per_s <= 0 || link->bytes_per_s < gpu->nvlink_bytes_per_s))
             gpu->nvlink_bytes_per_s = link->bytes_per_s;

@@ -82,7 +82,8 @@ struct wm_topo_gpu {
     double nvlink_bytes_per_s;   /* of one link, one way */
     char nvlink_domain[48];      /* cluster UUID and clique of a rack-wide domain */
     int nvlink_inactive;         /* present but down */
-    double cpu_link_bytes_per_s; /* to the processor, one way, all that are active together: NVLink-C2C, or NVLinks */
+    int cpu_links;               /* active, to the processor: NVLink-C2C, or NVLinks (POWER); 0 = PCI is the way */
+    double cpu_link_bytes_per_s; /* of these all together, one way; 0 = not known */
 };
 
 /* Active links between two GPUs, or between a GPU and switches (to = -1: every GPU on a switch reaches every other). */
@@ -210,6 +211,9 @@ enum wm_distance wm_topo_distance(const struct wm_topo *topo, int a, int b);
 int wm_topo_nvlinks(const struct wm_topo *topo, int gpu_a, int gpu_b);
 /** All of one GPU, whatever they lead to. */
 int wm_topo_nvlinks_of(const struct wm_topo *topo, int gpu);
+
+/** The GPU at a PCI address, "0000:3b:00.0"; -1 = there is none. */
+int wm_topo_find_gpu(const struct wm_topo *topo, const char *address);
 
 /* A network card for --nic: an RDMA device, or an interface that is no RDMA device's. One numbering for both. */
 struct wm_topo_nic {

@@ -232,8 +232,26 @@ static nvmlReturn_t give_count(nvmlDevice_t device, const char *road, int which,
     return OK;
 }
 
+/* Fields 170 to 172: how many links to the processor, is link `scopeId` active, its speed. */
+static void give_c2c(nvmlDevice_t device, nvmlFieldValue_t *out)
+{
+    const json_t *links = json_object_get(device, "c2c"), *link = json_array_get(links, out->scopeId);
+    unsigned int value = (unsigned int)json_array_size(links);
+    if (out->fieldId == 171)
+        value = (unsigned int)json_is_true(json_object_get(link, "active"));
+    else if (out->fieldId == 172)
+        value = (unsigned int)json_integer_value(json_object_get(link, "mb_per_s"));
+    out->nvmlReturn = links == NULL ? NOT_SUPPORTED : out->fieldId != 170 && link == NULL ? INVALID_ARGUMENT : OK;
+    out->valueType = 1;
+    out->value.uiVal = value;
+}
+
 static void give_field(nvmlDevice_t device, nvmlFieldValue_t *out)
 {
+    if (out->fieldId >= 170 && out->fieldId <= 172) {
+        give_c2c(device, out);
+        return;
+    }
     if (out->fieldId == 138 || out->fieldId == 139) {
         out->nvmlReturn = give_count(device, "nvlink", out->fieldId == 139, out);
         return;

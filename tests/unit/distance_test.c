@@ -97,6 +97,19 @@ static void test_nvlinks(void)
     CHECK_INT(wm_topo_nvlinks(&topo, -1, -1), 0);
 }
 
+static void test_gpu_at_an_address(void)
+{
+    struct wm_topo_gpu gpu[] = { { .pci = -1 }, { .pci = 5 }, { .pci = 8 } };
+    struct wm_topo topo = machine;
+    topo.gpu = gpu;
+    topo.n_gpus = COUNT(gpu);
+    CHECK_INT(wm_topo_find_gpu(&topo, "0000:16:00.0"), 2);
+    CHECK_INT(wm_topo_find_gpu(&topo, "0000:14:00.0"), 1);
+    CHECK_INT(wm_topo_find_gpu(&topo, "0000:13:00.0"), -1); /* no GPU */
+    CHECK_INT(wm_topo_find_gpu(&topo, ""), -1);
+    CHECK_INT(wm_topo_find_gpu(NULL, "0000:14:00.0"), -1);
+}
+
 int main(void)
 {
     test_pairs();
@@ -104,5 +117,6 @@ int main(void)
     test_nonsense();
     test_numa();
     test_nvlinks();
+    test_gpu_at_an_address();
     return wm_tests_end();
 }

@@ -221,9 +221,9 @@ static void test_links_to_the_processor(void)
 {
     struct machine m;
     make_machine(&m);
-    m.gpu[0].cpu_link_bytes_per_s = m.gpu[3].cpu_link_bytes_per_s = 450e9;
+    m.gpu[0].cpu_links = m.gpu[3].cpu_links = 10;
     check_least(&m, WM_COLL_ALLTOALL, 0, 0.75e18 / PCIE_4_X16, "PCIe 4.0 x16 at 0000:02:00.0");
-    m.gpu[1].cpu_link_bytes_per_s = m.gpu[2].cpu_link_bytes_per_s = 450e9;
+    m.gpu[1].cpu_links = m.gpu[2].cpu_links = 10;
     check_least(&m, WM_COLL_ALLTOALL, 0, 0, "");
 }
 

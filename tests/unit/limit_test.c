@@ -886,11 +886,15 @@ static void test_copies_of_one_rank(void)
     s.spec.algo = wm_benchmark_copy_both.algorithms;
     measure(&s, true, 2e6);
     check_limit(&s, 2 * GPU_RATE, least_ns / 2e6, "both ways, GPU 0: PCIe 5.0 x16 at " AT_GPU);
+    s.machine.gpu[0].cpu_links = 10;
     s.machine.gpu[0].cpu_link_bytes_per_s = 450e9; /* 58.4 MB over 450 GB/s: 130 us */
     measure(&s, true, 260e3);
     CHECK_NEAR(s.result.limit.share, 0.4995, 1e-4);
-    CHECK_TEXT(s.result.limit.source, "both ways, GPU 0: NVLinks to the processor, 450 GB/s");
-    s.machine.gpu[0].cpu_link_bytes_per_s = 0;
+    CHECK_TEXT(s.result.limit.source, "both ways, GPU 0: NVLink to the processor, 450 GB/s");
+    s.machine.gpu[0].cpu_link_bytes_per_s = 0; /* they are there: PCI is no bound */
+    measure(&s, true, 260e3);
+    check_no_limit(&s);
+    s.machine.gpu[0].cpu_links = 0;
     measure(&s, false, 2e6);
     check_no_limit(&s);
     s.seat[0].gpu = -1;

@@ -34,6 +34,8 @@ static const char machine[] =
     " \"cluster_uuid\": \"0a0b0c0d-0102-0304-0506-070809101112\", \"clique\": 7}},"
     "{\"lost\": true},"
     "{\"name\": \"NVIDIA B\", \"uuid\": \"GPU-3\", \"pci\": \"00000009:01:00.0\", \"mig\": true,"
+    " \"c2c\": [{\"active\": true, \"mb_per_s\": 44712}, {\"active\": false, \"mb_per_s\": 44712},"
+    " {\"active\": true, \"mb_per_s\": 44712}],"
     " \"fabric\": {\"state\": \"completed\", \"status\": 0,"
     " \"cluster_uuid\": \"0a0b0c0d-0102-0304-0506-070809101112\", \"clique\": 4294967295}}]}";
 
@@ -104,6 +106,11 @@ static void check_machine(const struct wm_topo *topo, const struct wm_tree *tree
     CHECK_INT(b->nvlinks, 1);
     CHECK_INT(b->nvlink_inactive, 1);
     CHECK_TEXT(b->nvlink_domain, "");
+    CHECK_INT(a->cpu_links, has_all); /* an NVLink */
+    CHECK_NEAR(a->cpu_link_bytes_per_s, has_all ? 25e9 : 0, 1);
+    CHECK_INT(b->cpu_links, 0);
+    CHECK_INT(far->cpu_links, has_all ? 2 : 0); /* 44.712 GB/s each */
+    CHECK_NEAR(far->cpu_link_bytes_per_s, has_all ? 89.424e9 : 0, 1);
     CHECK_INT(unseen->index, -1);
     CHECK_TEXT(unseen->name, "");
     CHECK_TEXT(reason_of(tree, "0000:61:00.0"), "NVML does not show this GPU");
@@ -243,6 +250,22 @@ static void test_no_record(void)
     CHECK_INT(topo.n_gpus, 0);
     CHECK_INT(tree.n_notes, 0);
     drop(&topo, &tree);
+}
+
+/* Of links to the processor the sum, unless one's speed is not known. */
+static void test_sums_of_links(void)
+{
+    static const struct {
+        double gb_per_s[3], sum;
+    } rows[] = { { { 1, 2, 4 }, 7 }, { { 0, 2, 4 }, 0 }, { { 1, 0, 4 }, 0 }, { { 1, 2, 0 }, 0 } };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        double sum = 0;
+        int links = 0;
+        for (int k = 0; k < 3; k++)
+            wm_nvml_add_cpu_link(rows[i].gb_per_s[k] * 1e9, &links, &sum);
+        CHECK_INT(links, 3);
+        CHECK_NEAR(sum, rows[i].sum * 1e9, 0);
+    }
 }
 
 /* ---- in a process of its own, with a library of its own ---- */
@@ -392,6 +415,7 @@ int main(int argc, char **argv)
     }
     if (!CHECK(mkdtemp(folder) != NULL) || !CHECK(realpath("/proc/self/exe", self) != NULL))
         return wm_tests_end();
+    test_sums_of_links();
     test_domain();
     test_record();
     test_bad_records();

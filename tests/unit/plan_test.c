@@ -17,6 +17,8 @@ struct made {
     int host_of[64];
 };
 
+static uint64_t free_bytes; /* of the request */
+
 static enum wm_code make_with(struct made *m, int ranks, int hosts, const unsigned char *gpu_ways, const char *line)
 {
     int argc = 0;
@@ -44,6 +46,7 @@ static enum wm_code make_with(struct made *m, int ranks, int hosts, const unsign
         .ranks = ranks,
         .hosts = hosts,
         .cache_bytes = 1 << 20,
+        .free_bytes = free_bytes,
     };
     wm_plan_make(&request, &m->plan, &m->err);
     return m->err.code;
@@ -82,6 +85,41 @@ static void test_rows_choose_among_memory(void)
         }
         drop(&m);
     }
+}
+
+/* Copies of GPUs have sizes of their own where the user gives none, as far as memory goes: two messages for each peer,
+ * in and out, in a quarter of what is free. */
+static void test_sizes_of_rows(void)
+{
+    enum { M = 1 << 20 };
+    static const struct {
+        const char *line;
+        uint64_t free_bytes;
+        size_t first, last;
+    } rows[] = {
+        { "copy-h2d --mem host:simulated", 0, 1 * M, 256 * M },
+        { "copy-h2d --mem host:simulated", UINT64_C(80) << 30, 1 * M, 256 * M },
+        { "copy-h2d --mem host:simulated", UINT64_C(4) << 30, 1 * M, 256 * M }, /* 4 x 256 MiB of 4 GiB */
+        { "copy-h2d --mem host:simulated", (UINT64_C(4) << 30) - 1, 1 * M, 128 * M },
+        { "copy-all-to-one --mem simulated", UINT64_C(4) << 30, 1 * M, 64 * M }, /* from 3 peers: 12 x 64 MiB */
+        { "copy-h2d --mem host:simulated", 1, 1 * M, 1 * M },
+        { "copy-h2d --mem host:simulated --min-bytes 64", 0, 64, 4 * M },
+        { "copy-h2d --mem host:simulated --max-bytes 1G", 1, 1, 1024 * M },
+        { "copy-h2d --mem host:simulated --bytes 8,512M", 1, 8, 512 * M },
+        { "latency copy-h2d --mem host:simulated", 0, 1, 4 * M }, /* of the first */
+        { "copy-h2d latency --mem host:simulated", 0, 1 * M, 256 * M },
+    };
+    for (int i = 0; i < (int)(sizeof(rows) / sizeof(*rows)); i++) {
+        struct made m;
+        free_bytes = rows[i].free_bytes;
+        CHECK_INT(make(&m, 4, 1, rows[i].line), WM_OK);
+        const struct wm_sweep *sweep = &m.plan.sweep[0];
+        if (!(CHECK_INT(sweep->cell[0].bytes, rows[i].first) &
+              CHECK_INT(sweep->cell[(sweep->n_sizes - 1) * sweep->n_arms].bytes, rows[i].last)))
+            printf("%s, row %d\n", rows[i].line, i);
+        drop(&m);
+    }
+    free_bytes = 0;
 }
 
 /* Ranks 1 and 3 alone are joined by NVLink. */
@@ -632,6 +670,7 @@ int main(void)
     test_chunks_to_try();
     test_candidates();
     test_rows_choose_among_memory();
+    test_sizes_of_rows();
     test_one_rank_alone();
     test_pairs_are_those_that_a_fabric_joins();
     test_counts();

@@ -57,7 +57,9 @@ static struct wm_topo_gpu gpu[] = {
       .nvlinks = 18,
       .nvlink_bytes_per_s = 26.562e9,
       .nvlink_domain = "0a0b0c0d-0102-0304-0506-070809101112.1",
-      .nvlink_inactive = 2 },
+      .nvlink_inactive = 2,
+      .cpu_links = 10,
+      .cpu_link_bytes_per_s = 447.12e9 },
     { .pci = -1, .index = -1, .numa = -1 },
 };
 static struct wm_topo_nvlink nvlink[] = { { .from = 0, .to = 1, .links = 6 }, { .from = 1, .to = -1, .links = 12 } };
