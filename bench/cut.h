@@ -47,12 +47,12 @@ struct wm_crossing {
 /** By the steps of its schedule; of a library's collectives only alltoallv tells. */
 struct wm_crossing wm_crossing_of(const struct wm_schedule *s, const int *host_of, int ranks, int rank);
 
-/* A collective of ranks on a GPU each, all of one host. */
+/* A collective of ranks on GPUs, all of one host. */
 struct wm_gpu_coll {
     enum wm_coll_kind kind;
     enum wm_combining combining;
     const struct wm_topo *topo;
-    const int *gpu; /* by rank: indexes in topo->gpu, each once */
+    const int *gpu; /* by rank: indexes in topo->gpu */
     int ranks, root;
     double bytes;
 };

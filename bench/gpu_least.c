@@ -35,7 +35,7 @@ void wm_least_alone(const struct wm_limits *l, const struct wm_arm *arm, struct 
 
 /* ---- the GPUs of one host ---- */
 
-/* A GPU each; false where one is not known, or two ranks share one. */
+/* The GPU of each rank; false where one is not known. */
 static bool find_gpus(const struct wm_limits *l, int gpu[GPUS])
 {
     const int ranks = l->plan->ranks;
@@ -43,9 +43,6 @@ static bool find_gpus(const struct wm_limits *l, int gpu[GPUS])
         gpu[r] = l->seat[r].topo != NULL ? l->seat[r].gpu : -1;
         if (gpu[r] < 0)
             return false;
-        for (int k = 0; k < r; k++)
-            if (gpu[k] == gpu[r])
-                return false;
     }
     return ranks <= GPUS;
 }

@@ -31,7 +31,7 @@ bool wm_limits_both_ways(const struct wm_arm *arm);
 /** Copies of rank 0 alone, between its GPU's memory and the host's. */
 void wm_least_alone(const struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least);
 
-/** Operations of all ranks, of one host and with a GPU each, by transports that move memory of GPUs alone. */
+/** Operations of all ranks, of one host and on GPUs, by transports that move memory of GPUs alone. */
 void wm_least_between_gpus(const struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least);
 
 /** Operations of all ranks through host memory. @param least  in: what the cards say; out: with the copies */

@@ -14,7 +14,7 @@ struct wm_gpu_gate {
  * Where NVLink joins each of the GPUs to each: the NVLinks of each GPU. (No library that is known uses PCI beside them;
  * where it joins some only, all do.) Else the PCI links that have some of the GPUs on each side, no NVLink from one
  * side to the other, and none to the processor. What has no known speed is left out.
- * @param gpu  n indexes in topo->gpu, 2 to 64, each once
+ * @param gpu  n indexes in topo->gpu, 2 to 64; one that comes twice has no NVLink to itself
  * @param out  room for n + topo->n_pci
  * @return how many; 0 = nothing is known, or n is out of range
  */

@@ -60,6 +60,24 @@ def test_both_ways_count(wiremark, mpirun, load_result, tmp_path):
         assert cell["bandwidth"]["alg_bytes_per_s"] == pytest.approx(counted / cell["time_ns"]["median"] * 1e9)
 
 
+@pytest.mark.parametrize("free, words, sizes", [
+    (64, [], [1, 2, 4]),  # of 64 MiB a quarter holds two messages of 4 MiB, in and out
+    (64, ["--max-bytes", "2M", "--min-bytes", "1M"], [1, 2]),
+    (1, [], [1]),
+])
+def test_sizes_of_copies_where_none_is_given(run, load_result, tmp_path, free, words, sizes):
+    run(1, "copy-h2d", *words, WM_CUDA_FREE=str(free << 20))
+    cells = load_result(tmp_path / "r.json")["cells"]
+    assert [cell["bytes"] >> 20 for cell in cells] == sizes
+    assert all("limit" not in cell for cell in cells)  # nothing is held against links that nobody has
+
+
+def test_plan_shows_sizes_of_copies(wiremark):
+    words = [wiremark, "plan", "copy-all-to-one", "latency", "--mem", "simulated", "--ranks", "4"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^copy-all-to-one +9 +1M +256M ", said, re.M) and re.search(r"^latency +23 +1 +4M ", said, re.M), said
+
+
 @pytest.mark.slow
 def test_copies_between_ranks_on_the_simulated_device(wiremark, mpirun, load_result, tmp_path):
     end = mpirun(3, wiremark, "run", *PAIRS, *GROUPS, "--mem", "simulated", "--bytes", "1,5000", *QUICK)

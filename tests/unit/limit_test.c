@@ -985,7 +985,7 @@ static void test_gpus_without_limit(void)
 {
     struct four f;
     set_four(&f, &wm_benchmark_allreduce, "native", &wm_transport_nccl, true);
-    f.s.seat[3].gpu = 2; /* two ranks share one */
+    f.s.seat[3].gpu = 2; /* two ranks share one, and NVLink does not join these */
     measure(&f.s, true, 1e9);
     check_no_limit(&f.s);
     f.s.seat[3].gpu = -1;
@@ -1001,6 +1001,19 @@ static void test_gpus_without_limit(void)
     f.s.machine.topo.n_nvlinks = 5; /* GPUs 2 and 3 are not joined: NVLink is not the only way */
     measure(&f.s, true, 1e9);
     check_no_limit(&f.s);
+}
+
+/* Ranks 0 and 2 on one, 1 and 3 on the other: of three messages one stays. */
+static void test_two_ranks_on_a_gpu(void)
+{
+    static const int together[] = { 0, 0, 0, 0 };
+    struct stage s;
+    set_stage(&s, &wm_benchmark_copy_one_to_all, NULL, together, 4, 3000000);
+    set_device(&s, &wm_mem_device, &wm_mem_device);
+    s.transport.transport = &wm_transport_cuda;
+    s.machine.topo.n_nvlinks = 0;
+    measure(&s, true, 4e15 / GPU_RATE); /* 2 MB at least, on average, and 4 MB were possible */
+    check_limit(&s, 1.5 * GPU_RATE, 0.5, "0.667 x bytes leave; PCIe 5.0 x16 at " AT_GPU);
 }
 
 /* With any root a scatter sends 3/4 from it. */
@@ -1219,6 +1232,7 @@ int main(void)
     test_copies_of_one_rank();
     test_gpus_of_one_host();
     test_gpus_without_limit();
+    test_two_ranks_on_a_gpu();
     test_rotating_root_of_gpus();
     test_collectives_through_hosts();
     test_collectives_through_one_host();
