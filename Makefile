@@ -42,7 +42,8 @@ NVCOMPILE = $(NVCC) -fatbin -std=c++17 -O3 -fmad=false -I. -Xfatbin -compress-al
             $(if $(filter no,$(WERROR)),,-Werror all-warnings) -Xcompiler -Wall,-Wextra $(NVCC_ARCHS) $(NVCCFLAGS)
 # Programs load only what they use: libfabric's providers, for one, handle signals before main. The last two are empty
 # since glibc 2.34, and needed before.
-LIBS    = -Wl,--as-needed $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
+# NCCL looks up its profiler in the program itself, as in a library.
+LIBS    = -Wl,--dynamic-list=src/transport/nccl_profiler.list -Wl,--as-needed $(COMPONENT_LIBS) -lm -lpthread -lrt -ldl
 
 # ---- what there is to build: new files are picked up by their place
 
@@ -145,7 +146,7 @@ $(BUILD)/src/mem/cuda_kernels_code.o: $(BUILD)/src/mem/cuda_kernels_code.c
 $(LIBRARY): $(OBJECTS) $(BUILD)/objects
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $(OBJECTS)
 
-$(BINARY): $(MAIN) $(HARNESS) $(LIBRARY)
+$(BINARY): $(MAIN) $(HARNESS) $(LIBRARY) src/transport/nccl_profiler.list
 	$(call say,LINK,$@)$(LINK) -o $@ $(MAIN) $(HARNESS) $(LIBRARY) $(LIBS)
 
 $(UNIT) $(RANKED): $(BUILD)/%: %.c $(HARNESS) $(LIBRARY) $(BUILD)/flags

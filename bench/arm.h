@@ -61,6 +61,7 @@ struct wm_arm {
     struct wm_noise noise;
     struct wm_parts parts;
     double device_time_ns; /* of one message or collective by the device's clock; NaN = it has none */
+    struct wm_heard heard; /* by the library itself, where it tells */
     double noflush_ns;     /* for one message or one collective; NaN = not measured, or it flushes nothing */
 };
 

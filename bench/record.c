@@ -148,6 +148,14 @@ static void record_evidence(const struct wm_evidence *evidence, struct wm_result
     cell->evidence.counters = json_incref(evidence->counters);
 }
 
+static void record_heard(const struct wm_heard *heard, struct wm_result_cell *cell)
+{
+    snprintf(cell->evidence.algorithm, sizeof(cell->evidence.algorithm), "%s", heard->algorithm);
+    snprintf(cell->evidence.protocol, sizeof(cell->evidence.protocol), "%s", heard->protocol);
+    if (heard->channels > 0)
+        cell->evidence.channels = heard->channels;
+}
+
 /* What the counters say carried the bytes, else what the transport is by its own making. */
 static void record_way(const struct wm_arm *arm, const struct wm_evidence *evidence, struct wm_result_cell *cell)
 {
@@ -189,6 +197,7 @@ int wm_record(const struct wm_arm *arm, const struct wm_plan *plan, const struct
         cell->slots = arm->spec->slots;
     }
     record_evidence(&extra->evidence, cell);
+    record_heard(&arm->heard, cell);
     cell->rank_time.slowest_rank = extra->slowest_rank;
     cell->rank_time.slowest_share = extra->slowest_share;
     cell->rank_time.skew_ns = skew(arm, extra->clock_uncertainty_ns);

@@ -6,6 +6,7 @@
 
 #include "bench/compare.h"
 #include "bench/device_time.h"
+#include "bench/heard.h"
 #include "bench/limit.h"
 #include "bench/noflush.h"
 #include "bench/parts.h"
@@ -236,7 +237,8 @@ static int collect(struct wm_comparison *c, struct wm_arm *arm, struct run *run,
         extra->slowest_rank = run->member[extra->slowest_rank];
     if (wm_limits_count(&run->limits, c->members, run->member, arm, run->world->rank, err) != WM_OK ||
         wm_witness(&run->witnesses, c, arm, &extra->evidence, err) != WM_OK || wm_parts_measure(c, arm, err) != WM_OK ||
-        wm_device_time_measure(c, arm, err) != WM_OK || wm_noflush_measure(c, arm, err) != WM_OK)
+        wm_device_time_measure(c, arm, err) != WM_OK || wm_noflush_measure(c, arm, err) != WM_OK ||
+        wm_hear(c, arm, err) != WM_OK)
         return err->code;
     if (arm->pairs <= 1 || arm->status != WM_MEASURED)
         return WM_OK;

@@ -499,12 +499,23 @@ static void note_settings(const struct wm_table *t, const struct wm_result_cell 
             note(notes, "no %s", t->first.settings[i].name);
 }
 
+/* "RING SIMPLE, 24 channels" */
+static void put_library_choice(struct notes *notes, const struct wm_result_cell *cell)
+{
+    note(notes, "%s%s%s", cell->evidence.algorithm, cell->evidence.protocol[0] != '\0' ? " " : "",
+         cell->evidence.protocol);
+    if (cell->evidence.channels > 0)
+        note(notes, "%d channel%s", cell->evidence.channels, cell->evidence.channels == 1 ? "" : "s");
+}
+
 static void put_notes(const struct wm_table *t, const struct wm_result_cell *cell)
 {
     struct notes notes = { .to = t->to };
     char text[WM_TEXT_BYTES];
     if (cell->algo_chosen[0] != '\0')
         note(&notes, "%s", cell->algo_chosen);
+    if (cell->evidence.algorithm[0] != '\0')
+        put_library_choice(&notes, cell);
     if (cell->time_ns.converged == 0)
         note(&notes, "not converged");
     if (strcmp(cell->evidence.verdict, "contradicted") == 0)

@@ -23,7 +23,8 @@ const groups = [
         ["rank_time.slowest_rank", "slowest rank", String], ["rank_time.slowest_share", "how often", percent], ["rank_time.skew_ns", "skew of the start", time]]],
     ["Trust", [
         ["verify.checked_bytes", "bytes checked", count], ["verify.wrong_elements", "wrong elements", count], ["evidence.verdict", "road", String],
-        ["evidence.fabric", "carried by", String], ["evidence.reason", "why", String], ["noise.foreign_cpu", "CPU of others", percent], ["noise.steal", "CPU stolen", percent],
+        ["evidence.fabric", "carried by", String], ["evidence.reason", "why", String], ["evidence.algorithm", "the library's algorithm", String],
+        ["evidence.protocol", "its protocol", String], ["evidence.channels", "its channels", count], ["noise.foreign_cpu", "CPU of others", percent], ["noise.steal", "CPU stolen", percent],
         ["noise.involuntary_switches", "taken off a core", count], ["noise.oversubscribed", "more ranks than cores", yes], ["simulated", "simulated", yes]]],
     ["What it is", [
         ["transport", "transport", String], ["provider", "provider", String], ["fabric", "fabric", String], ["path", "path", String], ["mem", "memory", String],

@@ -87,6 +87,9 @@ struct wm_result_cell {
         char verdict[16]; /* "proven", "unproven", "contradicted"; "" = not looked at */
         char fabric[16];  /* that carried the bytes, where the counters say so */
         char reason[256]; /* why not proven */
+        /* What the library itself chose, where it tells: "RING", "SIMPLE"; channels -1 = it does not. */
+        char algorithm[24], protocol[16];
+        int channels;
         /* Arrays as JSON, owned as the other arrays are: what the transport says it used, what counters moved, by host.
          */
         json_t *claims, *counters;

@@ -168,6 +168,21 @@ static void nccl_claim(struct wm_ep *ep, struct wm_claim *out)
              wm_nccl_version_text(e->nccl->version, version, sizeof(version)), facts[0] != '\0' ? ", " : "", facts);
 }
 
+/* A graph keeps what was to be told when it was captured: one that is heard is another. */
+static void nccl_listen(struct wm_ep *ep)
+{
+    struct wm_nccl_ep *e = (struct wm_nccl_ep *)ep;
+    e->listens = true;
+    wm_nccl_profile_listen(&e->profile);
+}
+
+static void nccl_heard(struct wm_ep *ep, struct wm_heard *out)
+{
+    struct wm_nccl_ep *e = (struct wm_nccl_ep *)ep;
+    wm_nccl_profile_heard(&e->profile, out);
+    e->listens = false;
+}
+
 static const char *nccl_version(char *text, size_t bytes)
 {
     struct wm_nccl_library library;
@@ -199,6 +214,8 @@ const struct wm_transport wm_transport_nccl = {
     .device_begin = wm_nccl_device_begin,
     .device_end = wm_nccl_device_end,
     .claim = nccl_claim,
+    .listen = nccl_listen,
+    .heard = nccl_heard,
     .version = nccl_version,
     .close = wm_nccl_close,
     .abandon = wm_nccl_abandon,

@@ -168,6 +168,7 @@ struct wm_nccl_graph {
     struct wm_nccl_graph *next;
     const void *in, *out;
     unsigned repeats;
+    bool heard;
     struct CUgraphExec_st *exec;
 };
 
@@ -201,7 +202,9 @@ make_graph(struct wm_nccl_ep *e, struct wm_nccl_coll *c, char *in, char *out, st
         wm_fail(&e->base.err, WM_ENOMEM, "calloc", 0, "a graph");
         return -1;
     }
-    *g = (struct wm_nccl_graph){ .next = c->graphs, .in = in, .out = out, .repeats = e->base.repeats };
+    *g = (struct wm_nccl_graph){
+        .next = c->graphs, .in = in, .out = out, .repeats = e->base.repeats, .heard = e->listens
+    };
     int status = c->graphs == NULL && !c->in_place ? enqueue_now(e, c, in, out) : WM_NCCL_SUCCESS;
     if (status == WM_NCCL_SUCCESS)
         status = capture(e, c, in, out, &graph);
@@ -222,7 +225,7 @@ make_graph(struct wm_nccl_ep *e, struct wm_nccl_coll *c, char *in, char *out, st
 static int replay(struct wm_nccl_ep *e, struct wm_nccl_coll *c, char *in, char *out)
 {
     struct wm_nccl_graph *g = c->graphs;
-    while (g != NULL && (g->in != in || g->out != out || g->repeats != e->base.repeats))
+    while (g != NULL && (g->in != in || g->out != out || g->repeats != e->base.repeats || g->heard != e->listens))
         g = g->next;
     if (g == NULL) {
         int status = make_graph(e, c, in, out, &g);

@@ -5,6 +5,7 @@
 #include "src/mem/cuda_device.h"
 #include "src/transport/nccl_library.h"
 #include "src/transport/nccl_log.h"
+#include "src/transport/nccl_profiler.h"
 #include "src/transport/transport.h"
 
 /* An arm's: each list has one value. */
@@ -41,6 +42,8 @@ struct wm_nccl_ep {
     unsigned n_posts;
     unsigned polls; /* since the last launch ended: errors are asked for now and then */
     struct wm_nccl_facts facts;
+    struct wm_nccl_profile profile;
+    bool listens; /* graphs that are heard are captured anew */
 };
 
 struct wm_nccl_coll;

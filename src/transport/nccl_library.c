@@ -274,6 +274,8 @@ void wm_nccl_variables_set(const struct wm_nccl_library *library, enum wm_nccl_g
     *v = (struct wm_nccl_variables){ .n = 0 };
     if (levels[gdr] != NULL)
         set_variable(v, "NCCL_NET_GDR_LEVEL", levels[gdr]);
+    if (getenv("NCCL_PROFILER_PLUGIN") == NULL)
+        set_variable(v, "NCCL_PROFILER_PLUGIN", "STATIC_PLUGIN"); /* nccl_profiler.c */
     if (library->log[0] == '\0')
         return;
     set_variable(v, "NCCL_DEBUG", "INFO");

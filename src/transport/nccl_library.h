@@ -123,7 +123,7 @@ const char *wm_nccl_version_text(int version, char *text, size_t bytes);
 
 /**
  * Variables of the environment for as long as a library is asked something that reads them, and then as they were.
- * NCCL's own log goes to library->log, unless the user wants it somewhere.
+ * NCCL's own log goes to library->log, and its profiler is ours, unless the user has a wish of his own.
  */
 struct wm_nccl_variables {
     struct {

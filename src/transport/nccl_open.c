@@ -96,11 +96,13 @@ static int connect(struct wm_nccl_ep *e, const struct wm_nccl_id *id, const char
     struct wm_nccl_variables variables;
     off_t from = log_bytes(e->nccl);
     wm_nccl_variables_set(e->nccl, e->gdr, &variables);
+    wm_nccl_profile_of_new(&e->profile);
     init(e, id, net, err);
     read_log(e, from);
     from = log_bytes(e->nccl);
     if (err->code == WM_OK && split(e, net, err) == WM_OK)
         first_operation(e, err);
+    wm_nccl_profile_of_new(NULL);
     wm_nccl_variables_restore(&variables);
     if (e->parent != NULL) /* its connections carry nothing */
         e->facts.by_net = e->facts.by_net_gdr = e->facts.by_p2p = e->facts.by_shm = 0;

@@ -88,6 +88,12 @@ struct wm_claim {
     char how[240];         /* "RC queue pairs", "FI_EP_RDM, tagged" */
 };
 
+/* What a library told of an operation: how it chose to do it. "", 0: it did not say. */
+struct wm_heard {
+    char algorithm[24], protocol[16]; /* "RING", "SIMPLE" */
+    int channels;
+};
+
 #define WM_KEY_BYTES 64
 
 struct wm_transport {
@@ -131,7 +137,11 @@ struct wm_transport {
     int (*device_begin)(struct wm_ep *ep);
     int (*device_end)(struct wm_ep *ep, double *ns);
     void (*claim)(struct wm_ep *ep, struct wm_claim *out); /* local; NULL: it says nothing */
-    const char *(*version)(char *text, size_t bytes);      /* "Open MPI 4.1.4"; for environment and list */
+    /* Local, outside the clock: what the library itself chooses for the operations between the two calls, which are the
+     * timed ones otherwise. NULL: it does not tell. */
+    void (*listen)(struct wm_ep *ep);
+    void (*heard)(struct wm_ep *ep, struct wm_heard *out);
+    const char *(*version)(char *text, size_t bytes); /* "Open MPI 4.1.4"; for environment and list */
     /* Local: the full name of the provider that its own options and the fabric come to here, "tcp;ofi_rxm"; "" = none.
      * Two arms of one name would measure one thing twice. NULL: it has no providers. */
     const char *(*full_name)(const void *own, enum wm_fabric fabric, char *text, size_t bytes);

@@ -7,7 +7,9 @@ import subprocess
 import pytest
 
 PRELOAD = pathlib.Path(os.environ.get("BUILD", "build")).resolve() / "tests" / "preload"
-OLD = ["--nccl-lib", PRELOAD / "nccl_old.so"]
+OLD = ["--nccl-lib", PRELOAD / "nccl_old.so"]  # NCCL 2.15
+V3 = ["--nccl-lib", PRELOAD / "nccl_v3.so"]  # 2.26
+V4 = ["--nccl-lib", PRELOAD / "nccl_v4.so"]  # 2.27
 NATIVE = ["allreduce", "reduce", "broadcast", "allgather", "reduce-scatter", "gather", "scatter", "alltoall", "alltoallv"]
 
 
@@ -150,6 +152,57 @@ def test_in_place_is_right_after_many_and_from_a_graph(cells):
 def test_messages_are_not_enqueued(cells):
     cell, = cells("latency", "--transport", "nccl", "--enqueue", "2", "--bytes", "8", status=3)
     assert "--enqueue is for NCCL's own collectives; messages are enqueued together by --window" in cell["reason"]
+
+
+# ---- how NCCL chose to do it: algorithm, protocol, channels ----
+
+def heard(cell):
+    return tuple(cell["evidence"].get(key) for key in ("algorithm", "protocol", "channels"))
+
+
+@pytest.mark.parametrize("library, small, large", [
+    ([], ("TREE", "LL", 1), ("RING", "SIMPLE", 4)),
+    (V4, ("TREE", "LL", 1), ("RING", "SIMPLE", 4)),
+    (V3, ("TREE", "LL", None), ("RING", "SIMPLE", None)),
+    (OLD, (None, None, None), (None, None, None)),
+], ids=["2.28", "2.27", "2.26", "2.15"])
+def test_each_cell_says_how_nccl_did_it(cells, library, small, large):
+    assert [heard(cell) for cell in cells("allreduce", "--transport", "nccl", *library, "--bytes", "1K,256K", "--verify", "off")] \
+        == [small, large]
+
+
+def test_messages_have_channels_alone(cells):
+    cell, = cells("latency", "--transport", "nccl", "--bytes", "1K")
+    assert heard(cell) == (None, None, 2)
+
+
+def test_copies_graphs_and_queues_are_heard_each(cells):
+    found = cells("allreduce", "--transport", "nccl", "--nccl-gdr", "on,off", "--nccl-graph", "off,on", "--enqueue", "1,4",
+                  "--bytes", "1K")
+    assert right(found) and [heard(cell) for cell in found] == 8 * [("TREE", "LL", 1)]
+
+
+@pytest.mark.parametrize("words, of_cells", [
+    (["--bytes", "1K,256K"], 2), (["--bytes", "1K", "--enqueue", "4"], 4), (["--bytes", "1K", "--nccl-graph", "on"], 1)])
+def test_nccl_tells_of_one_untimed_operation_and_never_of_timed_ones(cells, tmp_path, words, of_cells):
+    told = tmp_path / "told"
+    cells("allreduce", "--transport", "nccl", *words, WM_NCCL_TOLD=str(told))
+    counts = [[int(word) for word in line.split()] for line in told.read_text().splitlines()]
+    assert sorted(rank for rank, _, _ in counts) == [0, 1]
+    for _, enqueued, of_them in counts:
+        assert of_them == of_cells and enqueued > of_cells + 1, counts
+
+
+@pytest.mark.parametrize("own", ["none", "libm.so.6"])
+def test_a_profiler_of_the_user_s_is_left_alone(cells, own):
+    cell, = cells("allreduce", "--transport", "nccl", "--bytes", "1K", NCCL_PROFILER_PLUGIN=own)
+    assert right([cell]) and heard(cell) == (None, None, None)
+
+
+def test_the_table_notes_it(folder, wiremark, mpirun):
+    end = mpirun(2, wiremark, "run", "allreduce", "--transport", "nccl", "--bytes", "256K", "--cell-time", "1ms",
+                 "--min-samples", "12", "--output", "none", env=environment(folder, {}))
+    assert end.rc == 0 and "RING SIMPLE, 4 channels" in end.stdout, end.output
 
 
 # ---- words that cannot be ----

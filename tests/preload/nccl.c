@@ -5,7 +5,8 @@
  * them as long as it is loaded, lets communicators that do not block go on in the background, and tells its log how it
  * connects. From the environment: WM_NCCL_NET (Socket), the only network that there is; WM_NCCL_FAIL=init=hang |
  * init=STATUS | async=N | stop=N: the communicator never comes, fails, fails after its N-th operation, or its N-th
- * operation and all after it never end.
+ * operation and all after it never end. Its profiler is called as the real one's is, of the version WM_NCCL_PROFILER
+ * (0: none); WM_NCCL_TOLD=FILE: how many operations began, and how many of them it was told of, a line a communicator.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,6 +19,11 @@
 #include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#ifndef WM_NCCL_VERSION
+#define WM_NCCL_VERSION  22809
+#define WM_NCCL_PROFILER 5
+#endif
 
 #include "src/mem/cuda_kernels.h"
 #include "src/transport/nccl_library.h"
@@ -50,8 +56,10 @@ struct ncclComm {
     char name[160], last[200];
     int rank, ranks, async, splits;
     bool blocking, ready, hangs, aborted, asked;
-    unsigned long turn;   /* collectives that began */
-    int operations;       /* begun */
+    unsigned long turn; /* collectives that began */
+    int operations;     /* begun */
+    int enqueued, told; /* by the host; of them, told the profiler */
+    void *profiler_context;
     struct work *pending; /* of a communicator that does not block */
     struct CUstream_st *pending_stream;
 };
@@ -80,6 +88,12 @@ struct work {
 static __thread char last_error[200];
 static int (*queue_work)(struct CUstream_st *stream, struct wm_cuda_foreign *work);
 static void *(*alias)(const void *at);
+
+static size_t size_of(int type)
+{
+    static const size_t sizes[] = { 1, 1, 4, 4, 8, 8, 2, 4, 8, 2 };
+    return sizes[type];
+}
 
 static bool find_driver(void)
 {
@@ -144,15 +158,186 @@ static void tell(const struct ncclComm *c)
     fflush(to);
 }
 
+/* ---- The profiler: found by name, in a library or in the program, and called for what its mask says ---- */
+
+#if WM_NCCL_PROFILER > 0
+enum { TELL_GROUP = 1, TELL_COLLECTIVE = 2, TELL_MESSAGE = 4, TELL_GROUP_CALL = 256 };
+
+#if WM_NCCL_PROFILER >= 5
+typedef uint64_t event_type;
+#else
+typedef uint8_t event_type;
+#endif
+
+struct event {
+    event_type type;
+    void *parent;
+    int rank;
+    union {
+        struct {
+#if WM_NCCL_PROFILER == 3
+            const char *name;
+            uint64_t communicator;
+#endif
+            uint64_t sequence;
+            const char *function;
+            const void *in;
+            void *out;
+            size_t count;
+            int root;
+            const char *type;
+            uint8_t channels, warps;
+            const char *algorithm, *protocol;
+            void *group;
+        } collective;
+        struct {
+#if WM_NCCL_PROFILER == 3
+            const char *name;
+            uint64_t communicator;
+#endif
+            const char *function;
+            void *buffer;
+            const char *type;
+            size_t count;
+            int peer;
+            uint8_t channels;
+            void *group;
+        } message;
+    };
+};
+
+static struct profiler {
+    const char *name;
+#if WM_NCCL_PROFILER == 3
+    int (*init)(void **context, int *mask);
+#elif WM_NCCL_PROFILER == 4
+    int (*init)(void **context, int *mask, const char *name, uint64_t communicator, int nodes, int ranks, int rank,
+                void (*log)(void));
+#else
+    int (*init)(void **context, uint64_t communicator, int *mask, const char *name, int nodes, int ranks, int rank,
+                void (*log)(void));
+#endif
+    int (*start)(void *context, void **handle, const struct event *event);
+    int (*stop)(void *handle);
+    int (*state)(void *handle, int state, const void *values);
+    int (*finalize)(void *context);
+} * profiler;
+static int profiler_mask;
+
+#define TEXT_OF(n)  #n
+#define NAME_OF(n)  "ncclProfiler_v" TEXT_OF(n)
+#define PROFILER_AT NAME_OF(WM_NCCL_PROFILER)
+
+static void find_profiler(void)
+{
+    const char *name = getenv("NCCL_PROFILER_PLUGIN");
+    if (name != NULL && strcasecmp(name, "none") == 0)
+        return;
+    name = name != NULL ? name : "libnccl-profiler.so";
+    void *library = dlopen(strcmp(name, "STATIC_PLUGIN") == 0 ? NULL : name, RTLD_NOW | RTLD_LOCAL);
+    profiler = library != NULL ? dlsym(library, PROFILER_AT) : NULL;
+}
+
+static void init_profiler(struct ncclComm *c)
+{
+    if (profiler == NULL)
+        find_profiler();
+    if (profiler == NULL)
+        return;
+#if WM_NCCL_PROFILER == 3
+    profiler->init(&c->profiler_context, &profiler_mask);
+#elif WM_NCCL_PROFILER == 4
+    profiler->init(&c->profiler_context, &profiler_mask, "", 7, 1, c->ranks, c->rank, NULL);
+#else
+    profiler->init(&c->profiler_context, 7, &profiler_mask, "", 1, c->ranks, c->rank, NULL);
+#endif
+}
+
+static void end_profiler(struct ncclComm *c)
+{
+    const char *name = getenv("WM_NCCL_TOLD");
+    FILE *to = name != NULL && c->enqueued > 0 ? fopen(name, "a") : NULL;
+    if (to != NULL) {
+        fprintf(to, "%d %d %d\n", c->rank, c->enqueued, c->told);
+        fclose(to);
+    }
+    if (profiler != NULL && c->profiler_context != NULL)
+        profiler->finalize(c->profiler_context);
+}
+
+/* What it does not fill in is rubbish. */
+static struct event new_event(const struct ncclComm *c, event_type type)
+{
+    struct event event;
+    memset(&event, 0xee, sizeof(event));
+    event.type = type;
+    event.rank = c->rank;
+    return event;
+}
+
+static void *start(struct ncclComm *c, const struct event *event)
+{
+    void *handle = NULL;
+    profiler->start(c->profiler_context, &handle, event);
+    return handle;
+}
+
+static void tell_operation(struct ncclComm *c, const struct op *op, size_t bytes)
+{
+    struct event event = new_event(c, op->kind < SEND ? TELL_COLLECTIVE : TELL_MESSAGE);
+    const bool small = op->kind == ALLREDUCE && bytes < 65536;
+    if (op->kind < SEND) {
+        event.collective.channels = small ? 1 : 4;
+        event.collective.algorithm = small ? "TREE" : "RING";
+        event.collective.protocol = small ? "LL" : "SIMPLE";
+    } else {
+        event.message.channels = 2;
+    }
+    void *handle = start(c, &event);
+    if (handle != NULL)
+        profiler->stop(handle);
+}
+
+/* Before the fifth version nothing is told outside a group that has a handle. */
+static void tell_operations(struct ncclComm *c, const struct op *ops, int n)
+{
+    c->enqueued += n;
+    if (profiler == NULL || (profiler_mask & (TELL_GROUP | TELL_COLLECTIVE | TELL_MESSAGE)) == 0)
+        return;
+    c->told += n;
+    struct event group = new_event(c, TELL_GROUP), call = new_event(c, (event_type)TELL_GROUP_CALL);
+    void *of_call = WM_NCCL_PROFILER >= 5 ? start(c, &call) : NULL, *handle = start(c, &group);
+    for (int i = 0; i < n; i++)
+        if ((handle != NULL || WM_NCCL_PROFILER >= 5) &&
+            (profiler_mask & (ops[i].kind < SEND ? TELL_COLLECTIVE : TELL_MESSAGE)) != 0)
+            tell_operation(c, &ops[i], ops[i].count * size_of(ops[i].type));
+    if (handle != NULL)
+        profiler->stop(handle);
+    if (of_call != NULL)
+        profiler->stop(of_call);
+}
+#else
+static void init_profiler(struct ncclComm *c)
+{
+    (void)c;
+}
+
+static void end_profiler(struct ncclComm *c)
+{
+    (void)c;
+}
+
+static void tell_operations(struct ncclComm *c, const struct op *ops, int n)
+{
+    (void)c, (void)ops, (void)n;
+}
+#endif
+
 /* ---- Communicators ---- */
 
 int ncclGetVersion(int *out)
 {
-#ifdef WM_NCCL_OLD
-    *out = 21506;
-#else
-    *out = 22809;
-#endif
+    *out = WM_NCCL_VERSION;
     return SUCCESS;
 }
 
@@ -211,6 +396,7 @@ static int begin(struct ncclComm *c, const struct wm_nccl_config *config)
         return INVALID_ARGUMENT;
     c->blocking = config->blocking != 0;
     c->async = IN_PROGRESS;
+    init_profiler(c);
     const char *fail = getenv("WM_NCCL_FAIL");
     c->hangs = fail != NULL && strcmp(fail, "init=hang") == 0;
     if (named != NULL && strcasecmp(named, network()) != 0) {
@@ -277,6 +463,7 @@ int ncclCommFinalize(struct ncclComm *comm)
 
 int ncclCommDestroy(struct ncclComm *comm)
 {
+    end_profiler(comm);
     if (comm->shared != NULL)
         munmap(comm->shared, sizeof(struct shared));
     free(comm);
@@ -292,12 +479,6 @@ int ncclCommAbort(struct ncclComm *comm)
 }
 
 /* ---- Running ---- */
-
-static size_t size_of(int type)
-{
-    static const size_t sizes[] = { 1, 1, 4, 4, 8, 8, 2, 4, 8, 2 };
-    return sizes[type];
-}
 
 static void reduce_into(char *to, const char *from, const struct op *op, size_t count)
 {
@@ -441,6 +622,7 @@ static void launch(struct ncclComm *c, struct CUstream_st *stream, const struct 
     w->comm = c;
     w->n = n;
     memcpy(w->op, ops, (size_t)n * sizeof(*ops));
+    tell_operations(c, ops, n);
     if (c->blocking) {
         queue_work(stream, &w->foreign);
         return;

@@ -86,6 +86,9 @@ static inline void sample_full(struct wm_result_cell *c)
     SET(c->evidence.verdict, "contradicted");
     SET(c->evidence.fabric, "tcp");
     SET(c->evidence.reason, "h1: eth0 carried 104 % of the bytes, mlx5_0:1 0 %");
+    SET(c->evidence.algorithm, "NVLS_TREE");
+    SET(c->evidence.protocol, "LL128");
+    c->evidence.channels = 24;
     if (claims == NULL)
         claims = json_pack("[{s:s, s:s, s:s}]", "host", "h1", "fabric", "ib", "how", "RC queue pairs");
     if (counters == NULL)
