@@ -91,6 +91,7 @@ struct wm_benchmark {
     double (*operations)(const struct wm_point *at);
     /* Bytes that count for bandwidth in one such message: 2 x bytes both ways. NULL: bytes; none for latency rows. */
     double (*counted_bytes)(const struct wm_point *at);
+    bool time_is_of_a_part;               /* of `bytes`, whatever they are: no limit is known of it */
     bool has_bandwidth, has_message_rate; /* which figures make sense beside the time */
     double (*bus_factor)(int ranks);      /* its derivation stands above the function; NULL = no bus bandwidth */
     /* What stands where before and after, for this rank. Pure. NULL: nothing is moved (barrier). */

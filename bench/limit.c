@@ -558,7 +558,7 @@ void wm_limits_cell(struct wm_limits *l, const struct wm_arm *arm, struct wm_buf
     const bool host_memory = !wm_mem_is_device(memory->send) && !wm_mem_is_device(memory->receive);
     struct wm_least least = { 0 };
     if (arm->status != WM_MEASURED || arm->cell->bytes == 0 || !(cell->time_ns.median > 0) || cell->simulated ||
-        transport->moves_nothing)
+        transport->moves_nothing || arm->spec->bench->time_is_of_a_part)
         return;
     find_gates(l, arm->endpoint);
     if (arm->spec->bench->shape == WM_ALONE)

@@ -1,6 +1,7 @@
 /**
  * Copies to, from and between the memories of GPUs, counted as nvbandwidth does: the bytes of one copy by the time of a
- * window of them. Each is done by a copy engine (ce) or by a kernel on the GPU's processors (sm).
+ * window of them. Each is done by a copy engine (ce) or by a kernel on the GPU's processors (sm). And the latency of a
+ * GPU's loads: a copy by one thread, in which each load waits for the one before (chase).
  */
 #include "p2p/p2p.h"
 
@@ -18,7 +19,8 @@ static void copy_window(const struct wm_point *at, struct wm_step copy, struct w
     }
 }
 
-static struct wm_step one_copy(const struct wm_point *at, enum wm_area from, enum wm_area to, int lane, bool by_kernel)
+static struct wm_step one_copy(const struct wm_point *at, enum wm_area from, enum wm_area to, int lane,
+                               enum wm_copy_by by)
 {
     const size_t place = wm_message_at(at, lane, 0);
     return (struct wm_step){ .kind = WM_STEP_COPY,
@@ -26,34 +28,41 @@ static struct wm_step one_copy(const struct wm_point *at, enum wm_area from, enu
                              .from = { from, place },
                              .to = { to, place },
                              .bytes = at->bytes,
-                             .by_kernel = by_kernel };
+                             .by = by };
 }
 
-static int local(const struct wm_point *at, bool by_kernel, struct wm_schedule *out)
+static int local(const struct wm_point *at, enum wm_copy_by by, struct wm_schedule *out)
 {
     wm_schedule_need(out, WM_IN, wm_messages_bytes(at, 1));
     wm_schedule_need(out, WM_OUT, wm_messages_bytes(at, 1));
-    copy_window(at, one_copy(at, WM_IN, WM_OUT, 0, by_kernel), out);
+    copy_window(at, one_copy(at, WM_IN, WM_OUT, 0, by), out);
     return WM_OK;
 }
 
 static int local_by_engine(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return local(at, false, out);
+    return local(at, WM_BY_ENGINE, out);
 }
 
 static int local_by_kernel(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return local(at, true, out);
+    return local(at, WM_BY_KERNEL, out);
+}
+
+static int local_by_chase(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
+{
+    (void)err;
+    return local(at, WM_BY_CHASE, out);
 }
 
 /* IN is the host's: its first lane goes to the device's first, the device's second comes to its second. One copy a way
  * in turn, so that neither way has its window before the other begins. */
 static int both(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
-    const struct wm_step there = one_copy(at, WM_IN, WM_OUT, 0, false), back = one_copy(at, WM_OUT, WM_IN, 1, false);
+    const struct wm_step there = one_copy(at, WM_IN, WM_OUT, 0, WM_BY_ENGINE),
+                         back = one_copy(at, WM_OUT, WM_IN, 1, WM_BY_ENGINE);
     (void)err;
     wm_schedule_need(out, WM_IN, wm_messages_bytes(at, 2));
     wm_schedule_need(out, WM_OUT, wm_messages_bytes(at, 2));
@@ -98,7 +107,7 @@ static void expect_both(const struct wm_point *at, struct wm_spans *out)
 
 /* Message by message over the lanes: no peer waits until another one's window is through. Lanes are `at` places of the
  * side that has several peers; the other side has one. */
-static void reach(const struct wm_point *at, enum wm_step_kind kind, int first_peer, int lanes, bool by_kernel,
+static void reach(const struct wm_point *at, enum wm_step_kind kind, int first_peer, int lanes, enum wm_copy_by by,
                   struct wm_schedule *out)
 {
     const int far_lane = at->rank != ROOT ? at->rank - 1 : 0;
@@ -112,88 +121,101 @@ static void reach(const struct wm_point *at, enum wm_step_kind kind, int first_p
                                                    .from = { WM_IN, get ? there : here },
                                                    .to = { WM_OUT, get ? here : there },
                                                    .bytes = at->bytes,
-                                                   .by_kernel = by_kernel });
+                                                   .by = by });
         }
 }
 
-static int pair(const struct wm_point *at, enum wm_step_kind kind, bool by_kernel, struct wm_schedule *out)
+static int pair(const struct wm_point *at, enum wm_step_kind kind, enum wm_copy_by by, struct wm_schedule *out)
 {
     const bool gives = (at->rank == ROOT) == (kind == WM_STEP_PUT);
     wm_schedule_need(out, gives ? WM_IN : WM_OUT, wm_messages_bytes(at, 1));
     if (at->rank == ROOT)
-        reach(at, kind, 1, 1, by_kernel, out);
+        reach(at, kind, 1, 1, by, out);
     return WM_OK;
 }
 
 static int write_by_engine(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return pair(at, WM_STEP_PUT, false, out);
+    return pair(at, WM_STEP_PUT, WM_BY_ENGINE, out);
 }
 
 static int write_by_kernel(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return pair(at, WM_STEP_PUT, true, out);
+    return pair(at, WM_STEP_PUT, WM_BY_KERNEL, out);
 }
 
 static int read_by_engine(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return pair(at, WM_STEP_GET, false, out);
+    return pair(at, WM_STEP_GET, WM_BY_ENGINE, out);
 }
 
 static int read_by_kernel(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return pair(at, WM_STEP_GET, true, out);
+    return pair(at, WM_STEP_GET, WM_BY_KERNEL, out);
 }
 
-static int all_to_one(const struct wm_point *at, bool by_kernel, struct wm_schedule *out)
+static int read_by_chase(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
+{
+    (void)err;
+    return pair(at, WM_STEP_GET, WM_BY_CHASE, out);
+}
+
+static int all_to_one(const struct wm_point *at, enum wm_copy_by by, struct wm_schedule *out)
 {
     wm_schedule_need(out, at->rank == ROOT ? WM_OUT : WM_IN,
                      wm_messages_bytes(at, at->rank == ROOT ? at->ranks - 1 : 1));
     if (at->rank != ROOT)
-        reach(at, WM_STEP_PUT, ROOT, 1, by_kernel, out);
+        reach(at, WM_STEP_PUT, ROOT, 1, by, out);
     return WM_OK;
 }
 
-static int one_to_all(const struct wm_point *at, bool by_kernel, struct wm_schedule *out)
+static int one_to_all(const struct wm_point *at, enum wm_copy_by by, struct wm_schedule *out)
 {
     wm_schedule_need(out, at->rank == ROOT ? WM_IN : WM_OUT,
                      wm_messages_bytes(at, at->rank == ROOT ? at->ranks - 1 : 1));
     if (at->rank == ROOT)
-        reach(at, WM_STEP_PUT, 1, at->ranks - 1, by_kernel, out);
+        reach(at, WM_STEP_PUT, 1, at->ranks - 1, by, out);
     return WM_OK;
 }
 
 static int all_to_one_by_engine(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return all_to_one(at, false, out);
+    return all_to_one(at, WM_BY_ENGINE, out);
 }
 
 static int all_to_one_by_kernel(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return all_to_one(at, true, out);
+    return all_to_one(at, WM_BY_KERNEL, out);
 }
 
 static int one_to_all_by_engine(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return one_to_all(at, false, out);
+    return one_to_all(at, WM_BY_ENGINE, out);
 }
 
 static int one_to_all_by_kernel(const struct wm_point *at, struct wm_schedule *out, struct wm_err *err)
 {
     (void)err;
-    return one_to_all(at, true, out);
+    return one_to_all(at, WM_BY_KERNEL, out);
 }
 
 static double all_operations(const struct wm_point *at)
 {
     return (double)at->window * (at->ranks - 1);
+}
+
+/* Loads of a chase: the last one may be of less. */
+static double chase_operations(const struct wm_point *at)
+{
+    enum { VECTOR = 16 };
+    return at->bytes > VECTOR ? (double)((at->bytes + VECTOR - 1) / VECTOR) : 1;
 }
 
 static void fill_read(const struct wm_point *at, struct wm_spans *out)
@@ -227,6 +249,8 @@ static const struct wm_algorithm engines[] = { { "ce", both }, { NULL, NULL } };
 static const struct wm_algorithm here[] = { { "ce", local_by_engine }, { "sm", local_by_kernel }, { NULL, NULL } };
 static const struct wm_algorithm writes[] = { { "ce", write_by_engine }, { "sm", write_by_kernel }, { NULL, NULL } };
 static const struct wm_algorithm reads[] = { { "ce", read_by_engine }, { "sm", read_by_kernel }, { NULL, NULL } };
+static const struct wm_algorithm chase_here[] = { { "chase", local_by_chase }, { NULL, NULL } };
+static const struct wm_algorithm chase_reads[] = { { "chase", read_by_chase }, { NULL, NULL } };
 static const struct wm_algorithm gathers[] = { { "ce", all_to_one_by_engine },
                                                { "sm", all_to_one_by_kernel },
                                                { NULL, NULL } };
@@ -388,4 +412,35 @@ const struct wm_benchmark wm_benchmark_copy_one_to_all = {
     .has_bandwidth = true,
     .fill = fill_spread,
     .expect = expect_spread,
+};
+
+const struct wm_benchmark wm_benchmark_copy_latency = {
+    .name = "copy-latency",
+    .summary = "rank 0's GPU loads from its memory, or the host's, one load after the other; the time is a load's",
+    .bytes_are = "all that is loaded, 16 at a time",
+    .shape = WM_ALONE,
+    .min_ranks = 1,
+    .to = WM_ON_DEVICE,
+    .memory = "device",
+    .algorithms = chase_here,
+    .operations = chase_operations,
+    .time_is_of_a_part = true,
+    .fill = fill_local,
+    .expect = expect_local,
+};
+
+const struct wm_benchmark wm_benchmark_copy_latency_peer = {
+    .name = "copy-latency-peer",
+    .summary = "one GPU loads from another one's memory, one load after the other; the time is a load's",
+    .bytes_are = "all that is loaded, 16 at a time",
+    .min_ranks = 2,
+    .shared = 1u << WM_IN,
+    .from = WM_ON_DEVICE,
+    .to = WM_ON_DEVICE,
+    .memory = "device",
+    .algorithms = chase_reads,
+    .operations = chase_operations,
+    .time_is_of_a_part = true,
+    .fill = fill_read,
+    .expect = expect_read,
 };

@@ -8,7 +8,8 @@ extern const struct wm_benchmark wm_benchmark_latency, wm_benchmark_bandwidth, w
     wm_benchmark_message_rate, wm_benchmark_put_latency, wm_benchmark_put_bandwidth, wm_benchmark_get_latency,
     wm_benchmark_get_bandwidth, wm_benchmark_fan_in, wm_benchmark_fan_out, wm_benchmark_copy_to_device,
     wm_benchmark_copy_from_device, wm_benchmark_copy_both, wm_benchmark_copy_local, wm_benchmark_copy_write,
-    wm_benchmark_copy_read, wm_benchmark_copy_all_to_one, wm_benchmark_copy_one_to_all;
+    wm_benchmark_copy_read, wm_benchmark_copy_all_to_one, wm_benchmark_copy_one_to_all, wm_benchmark_copy_latency,
+    wm_benchmark_copy_latency_peer;
 
 /* Buffers hold a lane for each peer: one message, or all of the window where each has a place of its own. */
 

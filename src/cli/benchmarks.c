@@ -31,5 +31,7 @@ const struct wm_benchmark *const wm_benchmarks[] = {
     &wm_benchmark_copy_read,
     &wm_benchmark_copy_all_to_one,
     &wm_benchmark_copy_one_to_all,
+    &wm_benchmark_copy_latency,
+    &wm_benchmark_copy_latency_peer,
     NULL,
 };

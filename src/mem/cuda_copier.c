@@ -113,15 +113,24 @@ int wm_cuda_copy(struct wm_copier *c, unsigned slot, void *to, const void *from,
                c->device->cu->copy((uintptr_t)to, (uintptr_t)from, bytes, c->stream[way]));
 }
 
-int wm_cuda_copy_by_kernel(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes)
+static int move(struct wm_copier *c, unsigned slot, enum wm_cuda_kernel kernel, void *to, const void *from,
+                size_t bytes)
 {
-    enum { VECTOR = 16 }; /* bytes that a thread takes at once */
-    struct wm_cuda_move move = { .to = to, .from = from, .bytes = bytes };
     int rc = begin(c);
     if (rc != WM_OK)
         return rc;
     return end(c, slot, ON_DEVICE, "cuLaunchKernel",
-               wm_cuda_device_launch(c->device, WM_CUDA_MOVE, &move, bytes / VECTOR, c->stream[ON_DEVICE]));
+               wm_cuda_device_move(c->device, kernel, to, from, bytes, c->stream[ON_DEVICE]));
+}
+
+int wm_cuda_copy_by_kernel(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes)
+{
+    return move(c, slot, WM_CUDA_MOVE, to, from, bytes);
+}
+
+int wm_cuda_copy_by_chase(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes)
+{
+    return move(c, slot, WM_CUDA_CHASE, to, from, bytes);
 }
 
 int wm_cuda_reduce(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,

@@ -212,6 +212,14 @@ int wm_cuda_device_launch(const struct wm_cuda_device *d, enum wm_cuda_kernel ke
                          stream, arguments, NULL);
 }
 
+int wm_cuda_device_move(const struct wm_cuda_device *d, enum wm_cuda_kernel kernel, void *to, const void *from,
+                        size_t bytes, struct CUstream_st *stream)
+{
+    enum { VECTOR = 16 }; /* bytes that a thread takes at once */
+    struct wm_cuda_move move = { .to = to, .from = from, .bytes = bytes, .zero = 0 };
+    return wm_cuda_device_launch(d, kernel, &move, kernel == WM_CUDA_CHASE ? 1 : bytes / VECTOR, stream);
+}
+
 /* ---- Names ---- */
 
 static void put_uuid(char text[48], const char *prefix, const struct wm_cuda_uuid *uuid)

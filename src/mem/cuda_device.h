@@ -39,4 +39,8 @@ int wm_cuda_device_kernels(struct wm_cuda_device *device, struct wm_err *err);
 int wm_cuda_device_launch(const struct wm_cuda_device *device, enum wm_cuda_kernel kernel, void *argument,
                           unsigned long long threads, struct CUstream_st *stream);
 
+/** Starts a copy by a kernel: WM_CUDA_MOVE or WM_CUDA_CHASE. As wm_cuda_device_launch(). */
+int wm_cuda_device_move(const struct wm_cuda_device *device, enum wm_cuda_kernel kernel, void *to, const void *from,
+                        size_t bytes, struct CUstream_st *stream);
+
 #endif

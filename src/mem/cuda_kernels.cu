@@ -1,5 +1,5 @@
 /**
- * Kernels of GPU memory: fill, check and reduce, all loops over a grid of any size. What they compute for an element is
+ * Kernels of GPU memory: loops over a grid of any size, and one of a single thread. What they compute for an element is
  * element.h's, which tests run on the host; here is only which thread takes which element and how it is loaded.
  */
 #include "src/mem/cuda_kernels.h"
@@ -186,4 +186,91 @@ extern "C" __global__ void wm_cuda_move(const struct wm_cuda_move m)
         to[i] = from[i];
     for (i = vectors * VECTOR + my_first(); i < m.bytes; i += step)
         m.to[i] = m.from[i];
+}
+
+/* ---- Chase: one thread, one load at a time. What is timed is how long each takes to come back ---- */
+
+/* The number after `at` in an order that has each one below n once, from 0 on: a full period modulo a power of two of n
+ * or more (Hull & Dobell 1962; Knuth's factors of MMIX, of which the low bits count), without what is not below n. */
+static __device__ uint64_t walk(uint64_t at, uint64_t n, uint64_t ones)
+{
+    do
+        at = (at * 6364136223846793005u + 1442695040888963407u) & ones;
+    while (at >= n);
+    return at;
+}
+
+/* That power less one. */
+static __device__ uint64_t all_ones_below(uint64_t n)
+{
+    uint64_t ones = 0;
+    while (ones + 1 < n)
+        ones = 2 * ones + 1;
+    return ones;
+}
+
+/* Past the first cache, which would hide peers' and the host's memory; `value` is 0, but first it has to be there. */
+template <class T> static __device__ T load_after(const T *at, unsigned value)
+{
+    return __ldcv((const T *)((size_t)at | value));
+}
+
+/* Less than a vector: its loads go out together, as one. */
+static __device__ void chase_rest(unsigned char *to, const unsigned char *from, unsigned bytes, unsigned value)
+{
+    unsigned char x[VECTOR];
+#pragma unroll
+    for (unsigned i = 0; i < VECTOR; i++)
+        x[i] = i < bytes ? load_after(from + i, value) : 0;
+#pragma unroll
+    for (unsigned i = 0; i < VECTOR; i++)
+        if (i < bytes)
+            to[i] = x[i];
+}
+
+struct chase {
+    const uint4 *from;
+    uint4 *to;
+    uint64_t n, ones, at, next;
+    unsigned zero;
+};
+
+/* Its address needs one bit operation on a word of the last. That one is stored, and the next place is found, while it
+ * is on its way. */
+static __device__ void chase_one(struct chase *c, uint4 *x, const uint4 *last)
+{
+    *x = load_after(c->from + c->next, last->x & c->zero);
+    c->to[c->at] = *last;
+    c->at = c->next;
+    c->next = walk(c->next, c->n, c->ones);
+}
+
+/* @return the last that came; n > 0 */
+static __device__ uint4 chase_all(struct chase *c)
+{
+    uint4 x = load_after(c->from, 0), y;
+    uint64_t k = 1;
+    c->next = walk(0, c->n, c->ones);
+    for (; k + 1 < c->n; k += 2) { /* in turn: to move what came from one place to another would mean to wait for it */
+        chase_one(c, &y, &x);
+        chase_one(c, &x, &y);
+    }
+    if (k < c->n) {
+        chase_one(c, &y, &x);
+        x = y;
+    }
+    c->to[c->at] = x;
+    return x;
+}
+
+extern "C" __global__ void wm_cuda_chase(const struct wm_cuda_move m)
+{
+    const uint64_t n = m.bytes / VECTOR;
+    struct chase c = { (const uint4 *)m.from, (uint4 *)m.to, n, all_ones_below(n), 0, 0, m.zero };
+    uint4 x = {};
+    if (my_first() != 0)
+        return;
+    if (n > 0)
+        x = chase_all(&c);
+    chase_rest(m.to + n * VECTOR, m.from + n * VECTOR, m.bytes % VECTOR, x.x & m.zero);
 }

@@ -25,18 +25,20 @@ struct wm_cuda_reduction {
     enum wm_redop op;
 };
 
-/* Kernel move: a copy by the processors instead of a copy engine; no alignment needed. */
+/* Kernels move and chase: copies by the processors instead of a copy engine. Move needs no alignment; of a chase both
+ * sides lie on vectors. */
 struct wm_cuda_move {
     unsigned char *to;
     const unsigned char *from;
     unsigned long long bytes;
+    unsigned zero; /* chase only: 0, which neither compiler nor processor knows */
 };
 
-enum wm_cuda_kernel { WM_CUDA_FILL, WM_CUDA_CHECK, WM_CUDA_REDUCE, WM_CUDA_MOVE, WM_CUDA_KERNELS };
+enum wm_cuda_kernel { WM_CUDA_FILL, WM_CUDA_CHECK, WM_CUDA_REDUCE, WM_CUDA_MOVE, WM_CUDA_CHASE, WM_CUDA_KERNELS };
 
 #define WM_CUDA_KERNEL_NAMES                                                                                           \
     {                                                                                                                  \
-        "wm_cuda_fill", "wm_cuda_check", "wm_cuda_reduce", "wm_cuda_move"                                              \
+        "wm_cuda_fill", "wm_cuda_check", "wm_cuda_reduce", "wm_cuda_move", "wm_cuda_chase"                             \
     }
 
 enum { WM_CUDA_THREADS = 256 }; /* of a block, for all of them */

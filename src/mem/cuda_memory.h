@@ -12,8 +12,7 @@ bool wm_cuda_owns(const void *at);
 /* What the tables of device and managed memory share; cuda_copier.c. */
 int wm_cuda_copier_open(int device, unsigned slots, const void *own, struct wm_copier **out, struct wm_err *err);
 void wm_cuda_copier_close(struct wm_copier *c);
-int wm_cuda_copy(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
-int wm_cuda_copy_by_kernel(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
+wm_copy_call wm_cuda_copy, wm_cuda_copy_by_kernel, wm_cuda_copy_by_chase;
 int wm_cuda_reduce(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,
                    enum wm_redop op);
 int wm_cuda_test(struct wm_copier *c, unsigned slot);

@@ -29,11 +29,15 @@ struct wm_wrong {    /* what a check found */
     char got[32], want[32];
 };
 
+/* Hot path. Complete when test() says WM_OK; NULL test: complete on return. */
+typedef int wm_copy_call(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
+
 struct wm_mem {
     const char *name, *summary;
     const struct wm_option *options; /* its own rows; NULL = none */
     size_t conf_bytes;               /* of the conf that they fill */
     bool cpu_can_touch, simulated;
+    bool gpu_can_touch;           /* by the loads and stores of kernels: pageable host memory need not be so */
     const struct wm_mem *staging; /* host memory that detours of it go through; NULL: host */
     /* Before MPI starts: the device that this process uses, by the words of --gpu and its place among the ranks of the
      * host. NULL: there is nothing to choose. */
@@ -51,11 +55,14 @@ struct wm_mem {
     /* `own`: the conf, filled from its options. NULL: none needed. */
     int (*copier_open)(int device, unsigned slots, const void *own, struct wm_copier **out, struct wm_err *err);
     void (*copier_close)(struct wm_copier *c);
-    /* Hot path. One side of a copy, or all of a reduction, is this kind. Complete when test() says WM_OK; NULL test:
-     * complete on return. */
-    int (*copy)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
-    /* The same between two places of this kind, by a kernel of the device. NULL: it has none. */
-    int (*copy_by_kernel)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t bytes);
+    /* One side of a copy, or all of a reduction, is this kind. */
+    wm_copy_call *copy;
+    /* The same by kernels of the device, where gpu_can_touch both sides: with all its processors; by one thread, in a
+     * scattered order, each load of 16 bytes waiting for the one before (both sides lie on 16 bytes). NULL: it has
+     * none.
+     */
+    wm_copy_call *copy_by_kernel, *copy_by_chase;
+    /* Hot path, complete as copies are. */
     int (*reduce)(struct wm_copier *c, unsigned slot, void *to, const void *from, size_t count, enum wm_dtype type,
                   enum wm_redop op);
     int (*test)(struct wm_copier *c, unsigned slot); /* WM_OK, WM_EAGAIN or an error */

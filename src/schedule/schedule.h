@@ -45,6 +45,10 @@ static inline struct wm_range wm_after(int step)
     return step < 0 ? WM_NONE : (struct wm_range){ step, step };
 }
 
+/* Who does a COPY, PUT or GET: a GPU's copy engines (or whoever else there is); its processors, many loads on their way
+ * at once; one thread of them, each load waiting for the one before. */
+enum wm_copy_by { WM_BY_ENGINE, WM_BY_KERNEL, WM_BY_CHASE };
+
 enum wm_coll_kind {
     WM_COLL_ALLREDUCE,
     WM_COLL_ALLTOALL,
@@ -77,7 +81,7 @@ struct wm_step {
     struct wm_at to, from; /* SEND reads `from`, RECV writes `to`; COPY from -> to, REDUCE to = to op from;
                               PUT: `from` here to `to` at the peer; GET: `from` at the peer to `to` here */
     size_t bytes;          /* REDUCE: of the operand. Zero is allowed everywhere */
-    bool by_kernel;        /* COPY, PUT, GET: on the processors of a GPU, not by its copy engines */
+    enum wm_copy_by by;    /* COPY, PUT, GET */
     int coll;              /* COLL: index in the schedule's colls; IN is `from`, OUT is `to` */
 };
 

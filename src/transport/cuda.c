@@ -65,13 +65,13 @@ static int __attribute__((noinline, cold)) failed(struct cuda_ep *e, const char 
 
 static int queue(struct cuda_ep *e, struct CUstream_st *stream, char *to, const char *from, const struct wm_msg *msg)
 {
-    struct wm_cuda_move move = { (unsigned char *)to, (const unsigned char *)from, msg->bytes };
     int status;
-    if (!msg->by_kernel) {
+    if (msg->by == WM_BY_ENGINE) {
         status = e->device->cu->copy((uintptr_t)to, (uintptr_t)from, msg->bytes, stream);
         return status == WM_CUDA_SUCCESS ? WM_OK : failed(e, "cuMemcpyAsync", status);
     }
-    status = wm_cuda_device_launch(e->device, WM_CUDA_MOVE, &move, msg->bytes / 16, stream);
+    const enum wm_cuda_kernel kernel = msg->by == WM_BY_CHASE ? WM_CUDA_CHASE : WM_CUDA_MOVE;
+    status = wm_cuda_device_move(e->device, kernel, to, from, msg->bytes, stream);
     return status == WM_CUDA_SUCCESS ? WM_OK : failed(e, "cuLaunchKernel", status);
 }
 

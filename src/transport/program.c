@@ -135,7 +135,7 @@ static void place_message(const struct wm_program *p, struct wm_msg *msg, const 
     msg->peer = s->peer;
     msg->bytes = s->bytes;
     msg->device = attached->device;
-    msg->by_kernel = s->by_kernel;
+    msg->by = s->by;
     msg->ptr = address(p, here);
     msg->local = attached->region[here.area];
     msg->local_at = p->area_at[here.area] + here.offset;

@@ -153,8 +153,9 @@ static int emit_message(struct compiler *c, enum wm_form form, int step, unsigne
                                                  : ops->get;
     if (form == WM_INSN_POST && i->call.post == NULL)
         return cannot(c, words[s->kind]);
-    if (s->by_kernel && !t->copies_by_kernel)
-        return cannot(c, "kernel that copies: --algo sm is for transport cuda");
+    if (s->by != WM_BY_ENGINE && !t->copies_by_kernel)
+        return cannot(c, s->by == WM_BY_CHASE ? "kernel that loads: --algo chase is for transport cuda"
+                                              : "kernel that copies: --algo sm is for transport cuda");
     wm_program_place(c->p, i);
     if (one_sided && t->reg != NULL && i->on.msg.remote == NULL)
         return wm_fail(c->err, WM_EBUG, "", 0, "step %d reaches into area %s of rank %d, which is not shared", step,
@@ -167,20 +168,28 @@ static int emit_message(struct compiler *c, enum wm_form form, int step, unsigne
     return WM_OK;
 }
 
+/* A kernel reads and writes both sides itself. */
+static wm_copy_call *copy_call(const struct wm_mem *mem, const struct wm_step *s, bool gpu_can_touch)
+{
+    if (s->by == WM_BY_ENGINE)
+        return mem->copy;
+    return !gpu_can_touch ? NULL : s->by == WM_BY_CHASE ? mem->copy_by_chase : mem->copy_by_kernel;
+}
+
 /* Who copies: the memory kind itself where the CPU can touch both sides, else the binding's. */
 static int choose_copier(const struct compiler *c, int step, struct wm_local *out)
 {
+    static const char *const by[] = { "", " by a kernel", " by a kernel's loads" };
     const struct wm_bind *b = &c->p->bind;
     const struct wm_step *s = &c->s->step[step];
     const struct wm_mem *to = b->attached->buf[s->to.area]->mem, *from = b->attached->buf[s->from.area]->mem;
 
     out->mem = to->cpu_can_touch && from->cpu_can_touch ? to : b->mem;
     if (out->mem != NULL)
-        out->copy = s->by_kernel ? out->mem->copy_by_kernel : out->mem->copy;
+        out->copy = copy_call(out->mem, s, to->gpu_can_touch && from->gpu_can_touch);
     if (out->mem == NULL || (s->kind == WM_STEP_COPY ? out->copy == NULL : out->mem->reduce == NULL))
         return wm_fail(c->err, WM_EUNSUP, "", 0, "nothing here can %s from %s to %s memory%s",
-                       s->kind == WM_STEP_COPY ? "copy" : "reduce", from->name, to->name,
-                       s->by_kernel ? " by a kernel" : "");
+                       s->kind == WM_STEP_COPY ? "copy" : "reduce", from->name, to->name, by[s->by]);
     out->copier = out->mem == b->mem ? b->copier : NULL;
     return WM_OK;
 }

@@ -18,7 +18,7 @@ enum wm_form {
 struct wm_local {
     const struct wm_mem *mem;
     struct wm_copier *copier;
-    int (*copy)(struct wm_copier *copier, unsigned slot, void *to, const void *from, size_t bytes);
+    wm_copy_call *copy;
     char *to;
     const char *from;
     size_t n; /* WM_INSN_COPY: bytes; WM_INSN_REDUCE: elements */

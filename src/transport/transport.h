@@ -28,7 +28,7 @@ struct wm_msg {
     const struct wm_region *local, *remote; /* remote: put and get only; NULL where the transport has no reg */
     size_t local_at, remote_at;             /* byte offsets in the regions */
     bool device;                            /* memory of a device may be at either end: alike on both */
-    bool by_kernel;                         /* by a kernel of the GPU, where the transport has one: step.by_kernel */
+    enum wm_copy_by by;                     /* put and get: step.by; by kernels where the transport has them */
     uint64_t native;                        /* the transport's own, set by bind: an MPI_Datatype, a tag ... */
     int native_count;
 };
@@ -106,7 +106,7 @@ struct wm_transport {
     bool untended;                   /* a put or get needs nothing of the target's process: it sleeps meanwhile */
     bool device_only;                /* moves memory of GPUs alone: barriers between its operations are MPI's */
     bool whole_groups;     /* what is posted before a wait ends together only: schedules that post ahead are refused */
-    bool copies_by_kernel; /* puts and gets by a kernel of the GPU, where a message says so */
+    bool copies_by_kernel; /* puts and gets by kernels of the GPU, where a message says so */
     int (*probe)(const void *own,
                  struct wm_err *err); /* local, no world: usable here? WM_OK or WM_EABSENT with the reason */
     /* Pure: what of its own options only the number of ranks can judge. NULL = nothing. WM_EUSAGE with the option. */

@@ -9,6 +9,7 @@ import pytest
 
 ALONE = ["copy-h2d", "copy-d2h", "copy-both", "copy-local"]
 PAIRS = ["copy-write", "copy-read"]
+LATENCIES = ["copy-latency", "copy-latency-peer"]
 GROUPS = ["copy-all-to-one", "copy-one-to-all"]
 QUICK = ["--cell-time", "1ms", "--min-samples", "12", "--format", "none", "--output", "r.json", "--force"]
 STAND_IN = "tests/preload/cuda.so"
@@ -92,6 +93,10 @@ def test_kernels_copy_for_one_transport_alone(wiremark, mpirun, load_result, tmp
     reasons = [c["reason"] for c in load_result(tmp_path / "r.json")["cells"]]
     assert end.rc == 3 and "transport sim has no kernel that copies: --algo sm is for transport cuda" in reasons[0], end.output
     assert "nothing here can copy from simulated to simulated memory by a kernel" in reasons[1], reasons
+    end = mpirun(2, wiremark, "run", *LATENCIES, "--mem", "simulated", "--bytes", "8", *QUICK)
+    reasons = [c["reason"] for c in load_result(tmp_path / "r.json")["cells"]]
+    assert end.rc == 3 and "nothing here can copy from simulated to simulated memory by a kernel's loads" in reasons[0], end.output
+    assert "transport sim has no kernel that loads: --algo chase is for transport cuda" in reasons[1], reasons
 
 
 @pytest.mark.slow
@@ -105,6 +110,39 @@ def test_all_copies_by_engine_and_kernel_through_the_driver(run, load_result, tm
         *((bench, algo, "device", "cuda") for bench in ["copy-local", *PAIRS, *GROUPS] for algo in ("ce", "sm"))}
     for cell in cells:  # the transport's clock sees its own streams, and no copies of one rank
         assert ("device_time_ns" in cell) == (cell["bench"] not in ALONE), cell["id"]
+
+
+def test_a_chase_is_timed_by_the_load(run, load_result, tmp_path):
+    end = run(2, *LATENCIES, "--algo", "chase", "--bytes", "1,16,4097,64K", WM_CUDA_DELAY="2", WM_CUDA_DEVICES="2")
+    assert end.rc == 0, end.output
+    cells = verified(load_result(tmp_path / "r.json")["cells"])
+    assert [(c["bench"], c["bytes"], c["algo"], c["mem"], c["transport"], c["ranks"]) for c in cells] == [
+        (bench, bytes, "chase", "device", "cuda", ranks) for bench, ranks in zip(LATENCIES, (1, 2))
+        for bytes in (1, 16, 4097, 65536)]
+    for cell in cells:
+        assert cell["verify"]["checked_bytes"] >= cell["bytes"], cell["id"]
+        assert "bandwidth" not in cell and "limit" not in cell, cell
+        assert ("device_time_ns" in cell) == (cell["bench"] == "copy-latency-peer"), cell["id"]
+
+
+@pytest.mark.parametrize("mem, status", [("pinned:device", "measured"), ("managed", "measured"), ("host:device", "skipped")])
+def test_a_gpu_loads_from_what_it_can_reach(run, load_result, tmp_path, mem, status):
+    end = run(1, "copy-latency", "--mem", mem, "--bytes", "64K")
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert (end.rc, cell["mem"], cell["status"]) == (0 if status == "measured" else 3, mem, status), end.output
+    if status == "skipped":
+        assert "nothing here can copy from host to device memory by a kernel's loads" in cell["reason"], cell
+    else:
+        verified([cell])
+
+
+@pytest.mark.parametrize("bench", LATENCIES)
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_chase_that_goes_astray_is_found(run, load_result, tmp_path, bench, first):
+    end = run(2, bench, "--bytes", "4K", WM_CUDA_STRAY=str(first), WM_CUDA_DEVICES="2")
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert end.rc == 1 and cell["status"] == "failed" and "time_ns" not in cell, end.output
+    assert cell["verify"]["wrong_elements"] == 16 and "the first at index 0:" in cell["reason"], cell
 
 
 def test_pageable_memory_stands_beside_pinned(run, load_result, tmp_path):
@@ -203,7 +241,7 @@ def test_a_fabric_that_is_not_there_is_one_error(run, nvml, tmp_path, words, lin
     assert not (tmp_path / "r.json").exists()
 
 
-@pytest.mark.parametrize("bench", ["copy-write", "copy-read"])
+@pytest.mark.parametrize("bench", ["copy-write", "copy-read", "copy-latency-peer"])
 @pytest.mark.parametrize("links, road, verdict, reason", [
     ({0: [1], 1: [0]}, "nvlink", "proven", ""),
     ({}, "pcie", "proven", ""),
@@ -217,7 +255,7 @@ def test_counters_of_gpus_prove_the_way(run, nvml, load_result, tmp_path, bench,
     evidence = load_result(tmp_path / "r.json")["cells"][0]["evidence"]
     assert evidence["verdict"] == verdict and reason in evidence.get("reason", ""), evidence
     if verdict == "proven":
-        assert evidence["fabric"] == road and evidence["counters"][0]["device"].endswith(":" + road), evidence
+        assert evidence["fabric"] == road and any(c["device"].endswith(":" + road) for c in evidence["counters"]), evidence
         assert "as NVML says" in evidence["claims"][0]["how"], evidence
 
 

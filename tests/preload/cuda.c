@@ -7,6 +7,7 @@
  * (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an event is not ready), WM_CUDA_MIG=1,
  * WM_CUDA_PLAIN=1 (the CPU may touch memory: where a library without a GPU shall carry it),
  * WM_CUDA_GPUDIRECT (1), WM_CUDA_DMABUF (1), WM_CUDA_FLUSH_OPTIONS (1) and WM_CUDA_ORDERING (0): attributes,
+ * WM_CUDA_STRAY=N: from the N-th chase on a vector is another one's;
  * WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
 #include <fcntl.h>
@@ -226,7 +227,9 @@ static struct CUmod_st {
 } module_;
 static struct CUfunc_st {
     const char *name;
-} functions[WM_CUDA_KERNELS] = { { "wm_cuda_fill" }, { "wm_cuda_check" }, { "wm_cuda_reduce" }, { "wm_cuda_move" } };
+} functions[WM_CUDA_KERNELS] = {
+    { "wm_cuda_fill" }, { "wm_cuda_check" }, { "wm_cuda_reduce" }, { "wm_cuda_move" }, { "wm_cuda_chase" }
+};
 
 int cuModuleLoadData(struct CUmod_st **out, const void *image)
 {
@@ -382,7 +385,7 @@ int cuMemFreeHost(void *at)
 
 /* ---- Streams: work in order, done when it is asked for ---- */
 
-enum kind { COPY, SET, FILL, CHECK, REDUCE, MOVE, FOREIGN };
+enum kind { COPY, SET, FILL, CHECK, REDUCE, MOVE, CHASE, FOREIGN };
 struct work {
     enum kind kind;
     char *to;
@@ -454,6 +457,19 @@ static void run_reduce(const struct wm_cuda_reduction *r)
     }
 }
 
+/* In an order of its own. From the WM_CUDA_STRAY-th one on each takes a vector from a wrong place, as a chase that
+ * loses its way does. */
+static void run_chase(const struct wm_cuda_move *m)
+{
+    static size_t chases;
+    const size_t stray = number("WM_CUDA_STRAY", 0);
+    char *to = alias_of(m->to), *from = alias_of(m->from);
+    for (size_t at = (m->bytes + 15) / 16 * 16; at > 0; at -= 16)
+        memcpy(to + at - 16, from + at - 16, m->bytes < at ? m->bytes % 16 : 16);
+    if (stray > 0 && ++chases >= stray && m->bytes >= 32)
+        memcpy(to, from + 16, 16);
+}
+
 static bool run_foreign(struct wm_cuda_foreign *work)
 {
     if (!work->step(work))
@@ -491,7 +507,7 @@ static bool run(const struct work *w, int device)
         return run_foreign(w->foreign);
     if (w->kind == COPY)
         meter(device, w->to, w->from, w->bytes);
-    if (w->kind == MOVE)
+    if (w->kind == MOVE || w->kind == CHASE)
         meter(device, (const char *)w->move.to, (const char *)w->move.from, w->move.bytes);
     if (w->kind == COPY)
         memcpy(alias_of(w->to), alias_of(w->from), w->bytes);
@@ -503,6 +519,8 @@ static bool run(const struct work *w, int device)
         run_check(&w->stretch);
     else if (w->kind == MOVE)
         memcpy(alias_of(w->move.to), alias_of(w->move.from), w->move.bytes);
+    else if (w->kind == CHASE)
+        run_chase(&w->move);
     else
         run_reduce(&w->reduction);
     return true;
@@ -555,17 +573,20 @@ int cuLaunchKernel(struct CUfunc_st *function, unsigned grid_x, unsigned grid_y,
                    unsigned block_y, unsigned block_z, unsigned shared_bytes, struct CUstream_st *stream,
                    void **arguments, void **extra)
 {
-    static const enum kind kinds[] = { FILL, CHECK, REDUCE, MOVE };
+    static const enum kind kinds[] = { FILL, CHECK, REDUCE, MOVE, CHASE };
     struct work work = { .kind = kinds[function - functions] };
     if (grid_x == 0 || grid_x > 16 || grid_y != 1 || grid_z != 1 || block_x == 0 || block_x > 1024 || block_y != 1 ||
         block_z != 1 || shared_bytes != 0 || extra != NULL)
         return 1;
     if (work.kind == REDUCE)
         memcpy(&work.reduction, arguments[0], sizeof(work.reduction));
-    else if (work.kind == MOVE)
+    else if (work.kind == MOVE || work.kind == CHASE)
         memcpy(&work.move, arguments[0], sizeof(work.move));
     else
         memcpy(&work.stretch, arguments[0], sizeof(work.stretch));
+    const size_t sides = (size_t)work.move.to | (size_t)work.move.from;
+    if (work.kind == CHASE && (work.move.zero != 0 || grid_x != 1 || sides % 16 != 0))
+        return 1;
     return queue(stream, work, refused_in_context("cuLaunchKernel"));
 }
 

@@ -74,7 +74,8 @@ static void check_row(const struct wm_benchmark *row)
     CHECK(islower((unsigned char)row->summary[0]) && row->summary[end] != '.');
     CHECK(strlen(row->bytes_are) > 0);
     CHECK_INT(row->min_ranks, row->shape == WM_ALONE ? 1 : 2);
-    CHECK((row->memory != NULL) == (row->from != WM_ANYWHERE && row->to != WM_ANYWHERE));
+    CHECK((row->memory != NULL) == (row->to != WM_ANYWHERE));
+    CHECK(!row->time_is_of_a_part || (row->operations != NULL && !row->has_bandwidth));
     CHECK((row->fill == NULL) == (row->expect == NULL));
     CHECK((row->expect == NULL) == (row->bytes_rule == WM_BYTES_NONE));
     CHECK(!row->windowed || row->operations != NULL);
@@ -92,7 +93,7 @@ static void test_rows(void)
     const struct wm_benchmark *rows[32];
     const int n = all_rows(rows);
 
-    CHECK_INT(n, 28);
+    CHECK_INT(n, 30);
     for (int k = 0; k < n; k++) {
         check_row(rows[k]);
         for (int other = 0; other < k; other++)
@@ -119,6 +120,10 @@ static void test_operations(void)
     CHECK_NEAR(wm_benchmark_copy_both.counted_bytes(&at), 200, 0);
     CHECK_NEAR(wm_benchmark_copy_all_to_one.operations(&at), 256, 0);
     CHECK(wm_benchmark_copy_local.counted_bytes == NULL);
+    CHECK_NEAR(wm_benchmark_copy_latency.operations(&at), 7, 0); /* vectors of 16 bytes; the last one holds 4 */
+    CHECK(wm_benchmark_copy_latency_peer.operations == wm_benchmark_copy_latency.operations);
+    CHECK_NEAR(wm_benchmark_copy_latency.operations(&(struct wm_point){ .bytes = 1 << 16 }), 4096, 0);
+    CHECK_NEAR(wm_benchmark_copy_latency.operations(&(struct wm_point){ .bytes = 0 }), 1, 0);
     CHECK_NEAR(wm_benchmark_get_bandwidth.operations(&at), 64, 0);
     CHECK_NEAR(wm_benchmark_fan_in.operations(&at), 256, 0);
     CHECK_NEAR(wm_benchmark_fan_out.operations(&at), 256, 0);
@@ -138,9 +143,13 @@ static void test_one_sided(void)
         enum wm_area lent;
         int steps;
     } cases[] = {
-        { &wm_benchmark_put_latency, WM_STEP_PUT, WM_OUT, 1 },   { &wm_benchmark_get_latency, WM_STEP_GET, WM_IN, 1 },
-        { &wm_benchmark_put_bandwidth, WM_STEP_PUT, WM_OUT, 4 }, { &wm_benchmark_get_bandwidth, WM_STEP_GET, WM_IN, 4 },
-        { &wm_benchmark_copy_write, WM_STEP_PUT, WM_OUT, 4 },    { &wm_benchmark_copy_read, WM_STEP_GET, WM_IN, 4 },
+        { &wm_benchmark_put_latency, WM_STEP_PUT, WM_OUT, 1 },
+        { &wm_benchmark_get_latency, WM_STEP_GET, WM_IN, 1 },
+        { &wm_benchmark_put_bandwidth, WM_STEP_PUT, WM_OUT, 4 },
+        { &wm_benchmark_get_bandwidth, WM_STEP_GET, WM_IN, 4 },
+        { &wm_benchmark_copy_write, WM_STEP_PUT, WM_OUT, 4 },
+        { &wm_benchmark_copy_read, WM_STEP_GET, WM_IN, 4 },
+        { &wm_benchmark_copy_latency_peer, WM_STEP_GET, WM_IN, 1 },
     };
     for (int k = 0; k < WM_COUNT(cases); k++) {
         struct wm_point at = { .ranks = 2, .window = cases[k].steps, .distinct = true, .bytes = 10 };

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define __CUDACC__
@@ -32,6 +33,24 @@ static void atomicAdd(unsigned long long *to, unsigned long long n)
 static void atomicMin(unsigned long long *to, unsigned long long n)
 {
     *to = n < *to ? n : *to;
+}
+
+/* What the chase has loaded, vectors and single bytes apart, in its order. */
+static struct {
+    const void *vector[5000], *byte[16];
+    size_t vectors, bytes;
+} loaded;
+
+static uint4 __ldcv(const uint4 *at)
+{
+    loaded.vector[loaded.vectors++] = at;
+    return *at;
+}
+
+static unsigned char __ldcv(const unsigned char *at)
+{
+    loaded.byte[loaded.bytes++] = at;
+    return *at;
 }
 
 extern "C" {
@@ -116,6 +135,71 @@ static void fills_and_checks(enum wm_pattern_kind kind, enum wm_dtype type)
         }
 }
 
+/* ---- the chase ---- */
+
+static int compare(const void *a, const void *b)
+{
+    const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+    return (x > y) - (x < y);
+}
+
+/* Each once: in order they are neighbours. */
+static bool is_each_once(const unsigned char *from, size_t n)
+{
+    bool once = loaded.vectors == n;
+    qsort(loaded.vector, loaded.vectors, sizeof(loaded.vector[0]), compare);
+    for (size_t i = 0; once && i < n; i++)
+        once = loaded.vector[i] == from + i * VECTOR;
+    return once;
+}
+
+/* Steps to a vector of the same line of 128 bytes, or of one beside it. */
+static size_t near_steps(void)
+{
+    size_t near = 0;
+    for (size_t i = 1; i < loaded.vectors; i++)
+        near += llabs((const char *)loaded.vector[i] - (const char *)loaded.vector[i - 1]) <= 128;
+    return near;
+}
+
+static void chases(void)
+{
+    alignas(64) static unsigned char from[4096 * VECTOR + VECTOR], to[sizeof(from) + 64];
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (unsigned char)wm_pattern_mix((uint32_t)i, 5);
+    for (size_t n : { 0, 1, 2, 3, 4, 5, 7, 8, 9, 1000, 4095, 4096 })
+        for (size_t rest : { 0, 1, 7, 15 }) {
+            const struct wm_cuda_move m = { to + 32, from, n * VECTOR + rest, 0 };
+            bool right = true;
+            memset(to, 0xa5, sizeof(to));
+            memset(&loaded, 0, sizeof(loaded));
+            on_grid(1, [&] { wm_cuda_chase(m); });
+            for (size_t i = 0; i < sizeof(to); i++)
+                right &= to[i] == (i >= 32 && i < 32 + m.bytes ? from[i - 32] : 0xa5);
+            const bool scattered = n < 1000 || near_steps() < n / 20;
+            if (!(CHECK(right) & CHECK(scattered) & CHECK(is_each_once(from, n)) & CHECK_INT(loaded.bytes, rest)))
+                printf("%zu vectors and %zu bytes\n", n, rest);
+        }
+}
+
+/* `zero` stands for all bits here, and each vector holds one that leads astray: so each load shows the word before. */
+static void each_waits_for_the_one_before(void)
+{
+    alignas(4096) static unsigned char from[256 * VECTOR], to[256 * VECTOR];
+    const struct wm_cuda_move m = { to, from, 4 * VECTOR + 2, 128 * VECTOR };
+    memset(&loaded, 0, sizeof(loaded));
+    on_grid(1, [&] { wm_cuda_chase(m); });
+    for (size_t i = 0; i < loaded.vectors; i++)
+        CHECK((const unsigned char *)loaded.vector[i] < from + 4 * VECTOR);
+    memset(from, 0xff, sizeof(from));
+    memset(&loaded, 0, sizeof(loaded));
+    on_grid(1, [&] { wm_cuda_chase(m); });
+    CHECK_INT(loaded.vectors, 4);
+    for (size_t i = 0; i < loaded.vectors; i++)
+        CHECK(((const unsigned char *)loaded.vector[i] >= from + 128 * VECTOR) == (i > 0));
+    CHECK(loaded.bytes == 2 && (const unsigned char *)loaded.byte[0] == from + 132 * VECTOR);
+}
+
 int main(void)
 {
     for (int type = 0; type < WM_DTYPES; type++) {
@@ -124,5 +208,7 @@ int main(void)
         for (int kind = WM_MOVED; kind <= WM_POISON; kind++)
             fills_and_checks((enum wm_pattern_kind)kind, (enum wm_dtype)type);
     }
+    chases();
+    each_waits_for_the_one_before();
     return wm_tests_end();
 }

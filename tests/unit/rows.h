@@ -12,8 +12,9 @@ static const struct wm_benchmark *const wm_pair_rows[] = {
 static const struct wm_benchmark *const wm_fan_rows[] = { &wm_benchmark_fan_in, &wm_benchmark_fan_out };
 static const struct wm_benchmark *const wm_alone_rows[] = { &wm_benchmark_copy_to_device,
                                                             &wm_benchmark_copy_from_device, &wm_benchmark_copy_both,
-                                                            &wm_benchmark_copy_local };
-static const struct wm_benchmark *const wm_reach_rows[] = { &wm_benchmark_copy_write, &wm_benchmark_copy_read };
+                                                            &wm_benchmark_copy_local, &wm_benchmark_copy_latency };
+static const struct wm_benchmark *const wm_reach_rows[] = { &wm_benchmark_copy_write, &wm_benchmark_copy_read,
+                                                            &wm_benchmark_copy_latency_peer };
 static const struct wm_benchmark *const wm_reach_all_rows[] = { &wm_benchmark_copy_all_to_one,
                                                                 &wm_benchmark_copy_one_to_all };
 static const struct wm_benchmark *const wm_collective_rows[] = {

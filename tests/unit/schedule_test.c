@@ -390,7 +390,7 @@ static int same_messages(const struct world *w, int rank, size_t *compared)
     const size_t lane = w->rank[rank].at.bytes * (w->rank[rank].at.distinct ? (size_t)w->rank[rank].at.window : 1);
     const bool both = w->row == &wm_benchmark_latency || w->row == &wm_benchmark_bibandwidth;
     const bool get = w->row == &wm_benchmark_get_latency || w->row == &wm_benchmark_get_bandwidth ||
-                     w->row == &wm_benchmark_copy_read;
+                     w->row == &wm_benchmark_copy_read || w->row == &wm_benchmark_copy_latency_peer;
     int ok = 1;
 
     const bool in = w->row == &wm_benchmark_fan_in || w->row == &wm_benchmark_copy_all_to_one;
