@@ -6,6 +6,8 @@
 #include "p2p/p2p.h"
 
 enum { ROOT = 0, USUAL_MIN_BYTES = 1 << 20, USUAL_MAX_BYTES = 256 << 20 };
+/* Of a chase: from where its launch counts little to beyond most L2 caches; with a peer the way counts most. */
+enum { CHASE_MIN_BYTES = 64 << 10, CHASE_MAX_BYTES = 64 << 20, CHASE_PEER_MAX_BYTES = 4 << 20 };
 
 /* ---- rank 0 alone: from one of its buffers to the other ---- */
 
@@ -422,6 +424,8 @@ const struct wm_benchmark wm_benchmark_copy_latency = {
     .min_ranks = 1,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = CHASE_MIN_BYTES,
+    .usual_max_bytes = CHASE_MAX_BYTES,
     .algorithms = chase_here,
     .operations = chase_operations,
     .time_is_of_a_part = true,
@@ -438,6 +442,8 @@ const struct wm_benchmark wm_benchmark_copy_latency_peer = {
     .from = WM_ON_DEVICE,
     .to = WM_ON_DEVICE,
     .memory = "device",
+    .usual_min_bytes = CHASE_MIN_BYTES,
+    .usual_max_bytes = CHASE_PEER_MAX_BYTES,
     .algorithms = chase_reads,
     .operations = chase_operations,
     .time_is_of_a_part = true,

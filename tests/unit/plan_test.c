@@ -103,6 +103,8 @@ static void test_sizes_of_rows(void)
         { "copy-h2d --mem host:simulated", (UINT64_C(4) << 30) - 1, 1 * M, 128 * M },
         { "copy-all-to-one --mem simulated", UINT64_C(4) << 30, 1 * M, 64 * M }, /* from 3 peers: 12 x 64 MiB */
         { "copy-h2d --mem host:simulated", 1, 1 * M, 1 * M },
+        { "copy-latency --mem simulated", 0, M / 16, 64 * M },
+        { "copy-latency-peer --mem simulated", 0, M / 16, 4 * M },
         { "copy-h2d --mem host:simulated --min-bytes 64", 0, 64, 4 * M },
         { "copy-h2d --mem host:simulated --max-bytes 1G", 1, 1, 1024 * M },
         { "copy-h2d --mem host:simulated --bytes 8,512M", 1, 8, 512 * M },
