@@ -239,6 +239,35 @@ static void copies_when_ready(void)
     close_place(&p);
 }
 
+/* By all processors and by one thread; not a byte beside. A chase from host memory, too. */
+static void copies_by_kernels(void)
+{
+    static const size_t sizes[] = { 1, 15, 16, 17, 4097, BYTES / 4 };
+    struct place p;
+    if (!open_place(&p, &wm_mem_device))
+        return;
+    unsigned char *host = p.host.ptr, *back = host + BYTES / 2;
+    char *gpu = p.gpu.dma, *to = gpu + BYTES / 2;
+    for (size_t i = 0; i < BYTES / 4; i++)
+        host[i] = (unsigned char)(i * 7 + i / 251);
+    copy_now(&p, gpu, host, BYTES / 4);
+    wm_copy_call *const calls[] = { wm_mem_device.copy_by_kernel, wm_mem_device.copy_by_chase };
+    for (int k = 0; k < 6; k++)
+        for (int by = 0; by < 3; by++) {
+            const size_t bytes = sizes[k];
+            int rc = calls[by > 0](p.copier, 2, to, by == 2 ? (const char *)host : gpu, bytes);
+            while (rc == WM_OK && (rc = wm_mem_device.test(p.copier, 2)) == WM_EAGAIN)
+                rc = WM_OK;
+            CHECK_INT(rc, WM_OK);
+            copy_now(&p, back, to, BYTES / 4 + 1);
+            CHECK(memcmp(back, host, bytes) == 0);
+            CHECK_INT(back[bytes], 0xa5);
+            memset(back, 0xa5, BYTES / 4 + 1);
+            copy_now(&p, to, back, BYTES / 4 + 1);
+        }
+    close_place(&p);
+}
+
 static void one_reduction(struct place *p, enum wm_dtype type, enum wm_redop op, size_t to, size_t from, size_t count)
 {
     static struct wm_random random = { 3 };
@@ -631,6 +660,7 @@ static void with_the_stand_in(void)
     pinned_is_the_hosts();
     fills_and_checks();
     copies_when_ready();
+    copies_by_kernels();
     reduces();
     two_devices();
     selects();
@@ -658,6 +688,7 @@ static int with_a_gpu(void)
     allocates();
     pinned_is_the_hosts();
     fills_and_checks();
+    copies_by_kernels();
     reduces();
     printf("%s: %d checks passed, %d failed\n", gpu.name, wm_passed, wm_failed);
     return wm_failed != 0 || wm_passed == 0;

@@ -153,13 +153,17 @@ static bool is_each_once(const unsigned char *from, size_t n)
     return once;
 }
 
-/* Steps to a vector of the same line of 128 bytes, or of one beside it. */
-static size_t near_steps(void)
+/* Steps within a line of 128 bytes or to one beside it, and steps as long as the one before. */
+static size_t foreseen_steps(void)
 {
-    size_t near = 0;
-    for (size_t i = 1; i < loaded.vectors; i++)
-        near += llabs((const char *)loaded.vector[i] - (const char *)loaded.vector[i - 1]) <= 128;
-    return near;
+    size_t foreseen = 0;
+    long before = 0;
+    for (size_t i = 1; i < loaded.vectors; i++) {
+        const long step = (const char *)loaded.vector[i] - (const char *)loaded.vector[i - 1];
+        foreseen += labs(step) <= 128 || step == before;
+        before = step;
+    }
+    return foreseen;
 }
 
 static void chases(void)
@@ -176,7 +180,7 @@ static void chases(void)
             on_grid(1, [&] { wm_cuda_chase(m); });
             for (size_t i = 0; i < sizeof(to); i++)
                 right &= to[i] == (i >= 32 && i < 32 + m.bytes ? from[i - 32] : 0xa5);
-            const bool scattered = n < 1000 || near_steps() < n / 20;
+            const bool scattered = n < 1000 || foreseen_steps() < n / 20;
             if (!(CHECK(right) & CHECK(scattered) & CHECK(is_each_once(from, n)) & CHECK_INT(loaded.bytes, rest)))
                 printf("%zu vectors and %zu bytes\n", n, rest);
         }
