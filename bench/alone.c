@@ -30,7 +30,7 @@ int wm_alone_median(struct wm_comparison *c, struct wm_arm *arm, struct wm_loop 
     for (int turn = 0; turn < 2; turn++) {
         if (wm_compare_alone(c, arm, loop, n, ns, err) != WM_OK || arm->endpoint->lost != WM_OK)
             return err->code;
-        double each = counts ? fmax(median_of(ns, n) - c->bench->clock_cost_ns, 0) / messages : 0;
+        double each = counts ? fmax(median_of(ns, n) - c->bench->clock.cost_ns, 0) / messages : 0;
         slowest = (uint64_t)(each * pico);
         if (wm_world_max(c->members, &slowest, 1, WM_SPIN, err) != WM_OK)
             return err->code;

@@ -7,6 +7,7 @@
 #include "bench/loop.h"
 #include "bench/noise.h"
 #include "bench/verify.h"
+#include "src/core/clock.h"
 #include "src/stats/series.h"
 
 /* What the arms of a run share on this rank. */
@@ -14,7 +15,7 @@ struct wm_bench {
     const struct wm_plan *plan;
     struct wm_memory *memory;
     int rank;
-    double clock_cost_ns;
+    struct wm_clock clock;
     double *scratch; /* of the arms' series */
 };
 

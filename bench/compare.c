@@ -243,7 +243,7 @@ static void plan_samples(struct wm_comparison *c, struct wm_arm *arm)
     double block =
         (double)at_least(block_ns / call, BLOCK_OPERATIONS) + (double)at_least(warm_ns / call, WARM_OPERATIONS);
     double left = (double)conf_of(c)->cell_time_ns - (double)arm->spent_ns;
-    double floor_ns = CLOCK_COSTS_A_SAMPLE * c->bench->clock_cost_ns;
+    double floor_ns = CLOCK_COSTS_A_SAMPLE * c->bench->clock.cost_ns;
     arm->single = tunes(c) || WM_MIN_BLOCKS * block * call > left;
     arm->batch = 1;
     if (back_to_back(arm) && tunes(c))
@@ -366,11 +366,13 @@ static int share_block(struct wm_comparison *c, struct wm_arm *arm, const struct
     return tail[TAIL_CODE] != WM_OK ? agree_on(c, arm, code, story) : WM_OK;
 }
 
+/* What takes no longer than a reading of the clock counts as the least that it can tell. */
 static double sample_ns(const struct wm_comparison *c, const struct wm_arm *arm, uint64_t ns, uint64_t batch)
 {
+    const struct wm_clock *clock = &c->bench->clock;
     double clocks = back_to_back(arm) && arm->ring.positions > 1 ? (double)batch : 1; /* readings inside the sample */
-    double net = (double)ns - clocks * c->bench->clock_cost_ns;
-    return fmax(net, 0) / (double)batch / wm_arm_operations(arm) / wm_arm_repeats(arm);
+    double net = (double)ns - clocks * clock->cost_ns;
+    return fmax(net, (double)clock->resolution_ns) / (double)batch / wm_arm_operations(arm) / wm_arm_repeats(arm);
 }
 
 static double median_of(const double *values, double *scratch, size_t n)

@@ -519,7 +519,7 @@ int wm_run(const struct wm_run_request *request, const char **stopped, struct wm
         .is = request,
         .plan = request->plan,
         .world = request->world,
-        .bench = { .plan = request->plan, .rank = request->world->rank, .clock_cost_ns = request->clock.cost_ns },
+        .bench = { .plan = request->plan, .rank = request->world->rank, .clock = request->clock },
         .random = { .state = (uint64_t)request->plan->conf->seed },
         .began_ns = wm_now_ns(),
         .failed = { .rank = -1 },

@@ -78,6 +78,18 @@ def test_the_simulated_delay_is_measured_and_marked(wiremark, mpirun, load_resul
     assert cell["settings"]["sim-delay"] == "3000000ns"
 
 
+def test_a_time_is_never_less_than_the_clock_can_tell(wiremark, mpirun, preload, load_result, tmp_path):
+    """What a disturbed machine's clock seems to cost is more than an operation that moves nothing takes."""
+    end = mpirun(2, wiremark, "run", "latency", "allreduce", "--transport", "null", "--bytes", "8", "--cell-time", "20ms",
+                 "--output", "r.json", env={"LD_PRELOAD": preload("clock")})
+    assert end.rc == 0, end.output
+    result = load_result(tmp_path / "r.json")
+    assert result["environment"]["clock"]["cost_ns"] > 1000
+    for cell in result["cells"]:
+        assert cell["time_ns"]["min"] > 0, cell["id"]
+    assert subprocess.run([wiremark, "report", "r.json", "-o", "page.html"], cwd=tmp_path).returncode == 0
+
+
 def test_arms_are_compared_with_the_first(wiremark, mpirun, load_result, tmp_path):
     end = mpirun(2, wiremark, "run", "latency", "--transport", "mpi,sim", "--sim-delay", "1ms", "--bytes", "8,64",
                  "--output", "r.json")
