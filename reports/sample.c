@@ -305,6 +305,14 @@ static const char *reason_of(const struct wm_result_cell *c)
     return status_of(c) != c->status ? "its data arrived wrong" : c->evidence.reason;
 }
 
+/* What auto came to, or the library by its own account. */
+static const char *chosen_of(struct wm_launch_set *set, const struct wm_result_cell *c)
+{
+    char text[sizeof(c->algo_chosen) + sizeof(c->evidence.algorithm) + sizeof(c->evidence.protocol)];
+    snprintf(text, sizeof(text), "%s%s %s", c->algo_chosen, c->evidence.algorithm, c->evidence.protocol);
+    return wm_launch_set_text(set, text);
+}
+
 static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struct wm_sample *s, struct wm_err *err)
 {
     double bus = c->bandwidth.bus_bytes_per_s;
@@ -319,7 +327,7 @@ static int fill(struct wm_launch_set *set, const struct wm_result_cell *c, struc
         .reason = wm_launch_set_text(set, reason_of(c)),
         .provider = wm_launch_set_text(set, c->provider),
         .fabric = wm_launch_set_text(set, c->fabric),
-        .algo_chosen = wm_launch_set_text(set, c->algo_chosen),
+        .algo_chosen = chosen_of(set, c),
         .status = (unsigned char)status_of(c),
         .here = true,
         .simulated = c->simulated && strcmp(c->transport, "null") != 0,

@@ -30,10 +30,11 @@ struct wm_sample {
     double limit_bytes_per_s, limit_share;       /* NaN: no limit */
     double asymmetry;                            /* largest ratio of a pair's times both ways, from 1; NaN: none */
     const char *reason;                          /* of the status or of the evidence; "" */
-    const char *provider, *fabric, *algo_chosen;
-    unsigned char status; /* enum wm_status */
-    bool here;            /* the launch's file has this cell */
-    bool simulated;       /* sim, or simulated memory; not null */
+    const char *provider, *fabric;
+    const char *algo_chosen; /* by auto, or by the library: algorithm and protocol */
+    unsigned char status;    /* enum wm_status */
+    bool here;               /* the launch's file has this cell */
+    bool simulated;          /* sim, or simulated memory; not null */
     bool contradicted;
     bool limit_binds; /* kind link or measured: cannot be exceeded */
 };

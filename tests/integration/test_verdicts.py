@@ -302,8 +302,12 @@ def test_config_changed(run, make):
     assert "same configuration: hardware slower" in end.stdout
 
 
-def test_provider_changed_of_one_cell(run, make):
-    end, document = gate(run, make("b", edit=change(30, provider="tcp")), make("a", edit=change(30, provider="verbs")))
+@pytest.mark.parametrize("before, after", [
+    ({"provider": "verbs"}, {"provider": "tcp"}),
+    ({"evidence": {"algorithm": "RING", "protocol": "SIMPLE"}}, {"evidence": {"algorithm": "RING", "protocol": "LL128"}}),
+], ids=["provider", "nccl-protocol"])
+def test_what_carried_one_cell_changed(run, make, before, after):
+    end, document = gate(run, make("b", edit=change(30, **after)), make("a", edit=change(30, **before)))
     assert [v["name"] for v in document["verdicts"] if v["config_changed"]] == [
         v["name"] for v in document["verdicts"] if "allreduce" in v["name"] and " bytes=128 " in v["name"]]
 

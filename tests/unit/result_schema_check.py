@@ -21,6 +21,8 @@ except ImportError:
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "reports/schema/wiremark-result-1.schema.json"
 GOLDEN = ROOT / "tests/golden/result.json"
+BASELINE = ROOT / "reports/schema/wiremark-baseline-1.schema.json"
+NOT_BLESSED = {"histogram", "raw_ns", "pairs", "noise"}  # what a baseline leaves out of a cell
 STATUSES = ("measured", "failed", "timeout", "skipped", "not_run")
 
 
@@ -130,6 +132,15 @@ def check_planted(validator, golden):
     return wrong
 
 
+def check_baseline(schema):
+    """A baseline holds all else that a cell has."""
+    blessed = load(BASELINE.read_text(encoding="utf-8"))["properties"]["cells"]["items"]["properties"]
+    missing = set(schema["$defs"]["cell"]["properties"]) - NOT_BLESSED - set(blessed)
+    if missing:
+        print(f"{BASELINE.name}: no {', '.join(sorted(missing))} of cells")
+    return len(missing) > 0
+
+
 def main(paths):
     schema = load(SCHEMA.read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -143,7 +154,8 @@ def main(paths):
         for e in found[:20]:
             print(f"{path}: {e}")
         wrong += bool(found)
-    checks = len(PLANTED) + len(NOT_JSON) + len(paths or [GOLDEN])
+    wrong += check_baseline(schema)
+    checks = len(PLANTED) + len(NOT_JSON) + len(paths or [GOLDEN]) + 1
     print(f"{checks - wrong} passed, {wrong} failed, 0 skipped")
     return wrong != 0
 
