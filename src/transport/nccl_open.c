@@ -56,7 +56,10 @@ static int split(struct wm_nccl_ep *e, const char *net, struct wm_err *err)
         return WM_OK;
     config.blocking = 1;
     config.net_name = net;
-    int status = wm_nccl_settle(e, e->comm, e->nccl->split(e->comm, 0, e->base.world->rank, &own, &config));
+    int status = e->nccl->split(e->comm, 0, e->base.world->rank, &own, &config);
+    if (status == WM_NCCL_SUCCESS) /* it says so when it has only begun: the parent knows when `own` is there */
+        status = WM_NCCL_IN_PROGRESS;
+    status = wm_nccl_settle(e, e->comm, status);
     if (status != WM_NCCL_SUCCESS || own == NULL)
         return fail_open(e, "ncclCommSplit", status, err);
     e->parent = e->comm;

@@ -60,7 +60,8 @@ struct ncclComm {
     int operations;     /* begun */
     int enqueued, told; /* by the host; of them, told the profiler */
     void *profiler_context;
-    struct work *pending; /* of a communicator that does not block */
+    struct ncclComm *child, **child_out; /* that is being split from it in the background, and where it will be named */
+    struct work *pending;                /* of a communicator that does not block */
     struct CUstream_st *pending_stream;
 };
 
@@ -408,7 +409,12 @@ static int begin(struct ncclComm *c, const struct wm_nccl_config *config)
     } else if (attach(c) != SUCCESS) {
         c->async = SYSTEM_ERROR;
     }
-    while (c->blocking && c->async == IN_PROGRESS)
+    return c->async;
+}
+
+static int come_up_now(struct ncclComm *c)
+{
+    while (c->async == IN_PROGRESS)
         come_up(c);
     return c->async;
 }
@@ -424,7 +430,7 @@ int ncclCommInitRankConfig(struct ncclComm **out, int ranks, struct wm_nccl_id i
     c->ranks = ranks;
     *out = c;
     int status = begin(c, config);
-    return status == INVALID_ARGUMENT ? status : c->blocking ? status : IN_PROGRESS;
+    return status == INVALID_ARGUMENT ? status : c->blocking ? come_up_now(c) : IN_PROGRESS;
 }
 
 static void queue_pending(struct ncclComm *c)
@@ -436,11 +442,23 @@ static void queue_pending(struct ncclComm *c)
     }
 }
 
+static void split_on(struct ncclComm *comm)
+{
+    come_up(comm->child);
+    if (comm->child->async == IN_PROGRESS)
+        return;
+    *comm->child_out = comm->child;
+    comm->async = comm->child->async;
+    comm->child = NULL;
+}
+
 /* The first question after something began is too early. */
 int ncclCommGetAsyncError(struct ncclComm *comm, int *out)
 {
     const int last = planned("async", 0);
     come_up(comm);
+    if (comm->child != NULL)
+        split_on(comm);
     if (comm->async == SUCCESS && last > 0 && comm->operations >= last) {
         snprintf(comm->last, sizeof(comm->last), "NET/Socket : peer 127.0.0.1<4711> has gone\n");
         comm->async = REMOTE_ERROR;
@@ -718,14 +736,23 @@ int ncclRecv(void *out, size_t count, int type, int peer, struct ncclComm *comm,
 /* ---- What older versions do not have ---- */
 
 #ifndef WM_NCCL_OLD
+/* Of a communicator that does not block it says success and goes on: nothing is named before the parent is ready. */
 int ncclCommSplit(struct ncclComm *comm, int color, int key, struct ncclComm **out, struct wm_nccl_config *config)
 {
     struct ncclComm *c = calloc(1, sizeof(*c));
+    *out = NULL;
     snprintf(c->name, sizeof(c->name), "%.140s-%d", comm->name, comm->splits++);
     c->rank = key;
     c->ranks = comm->ranks;
-    *out = c;
-    return color == 0 ? begin(c, config) : INVALID_ARGUMENT;
+    if (color != 0 || !comm->ready || begin(c, config) == INVALID_ARGUMENT)
+        return INVALID_ARGUMENT;
+    comm->child = c;
+    comm->child_out = out;
+    comm->async = IN_PROGRESS;
+    if (comm->blocking)
+        while (comm->child != NULL)
+            split_on(comm);
+    return comm->blocking ? comm->async : SUCCESS;
 }
 
 int ncclCommRegister(struct ncclComm *comm, void *buffer, size_t bytes, void **handle)
