@@ -164,14 +164,6 @@ static int enqueue_now(struct wm_nccl_ep *e, const struct wm_nccl_coll *c, char 
 
 /* ---- Graphs: what was captured of one pair of buffers, replayed ---- */
 
-struct wm_nccl_graph {
-    struct wm_nccl_graph *next;
-    const void *in, *out;
-    unsigned repeats;
-    bool heard;
-    struct CUgraphExec_st *exec;
-};
-
 static int cuda_failed(struct wm_nccl_ep *e, const char *call, int status)
 {
     wm_cuda_fail(e->device->cu, &e->base.err, WM_ESYS, call, status, "NCCL's operations cannot be replayed as a graph");
@@ -217,6 +209,10 @@ make_graph(struct wm_nccl_ep *e, struct wm_nccl_coll *c, char *in, char *out, st
     if (status != WM_NCCL_SUCCESS) {
         free(g);
         return status;
+    }
+    if (c->graphs == NULL) {
+        c->next = e->graphed;
+        e->graphed = c;
     }
     *made = c->graphs = g;
     return WM_NCCL_SUCCESS;
@@ -337,12 +333,7 @@ void wm_nccl_unbind_coll(struct wm_ep *ep, void *handle)
     struct wm_nccl_coll *c = handle;
     if (c == NULL)
         return;
-    while (c->graphs != NULL) {
-        struct wm_nccl_graph *g = c->graphs;
-        c->graphs = g->next;
-        ((struct wm_nccl_ep *)ep)->device->cu->graph_exec_destroy(g->exec);
-        free(g);
-    }
+    wm_nccl_drop_graphs((struct wm_nccl_ep *)ep, c);
     free(c->bytes_to);
     free(c->bytes_from);
     free(c);

@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "src/transport/nccl_ep.h"
 
@@ -37,8 +38,27 @@ int wm_nccl_settle(struct wm_nccl_ep *e, struct ncclComm *comm, int status)
     return status;
 }
 
+void wm_nccl_drop_graphs(struct wm_nccl_ep *e, struct wm_nccl_coll *c)
+{
+    struct wm_nccl_coll **at = &e->graphed;
+    if (c->graphs == NULL)
+        return;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    while (c->graphs != NULL) {
+        struct wm_nccl_graph *g = c->graphs;
+        c->graphs = g->next;
+        e->device->cu->graph_exec_destroy(g->exec);
+        free(g);
+    }
+}
+
+/* NCCL waits for the graphs of a communicator before it ends it, and does so for one that is aborted, too. */
 void wm_nccl_abort(struct wm_nccl_ep *e)
 {
+    while (e->graphed != NULL)
+        wm_nccl_drop_graphs(e, e->graphed);
     if (e->comm != NULL)
         e->nccl->abort(e->comm);
     if (e->parent != NULL)

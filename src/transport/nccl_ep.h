@@ -40,7 +40,8 @@ struct wm_nccl_ep {
     uint64_t *launch_of;          /* by slot; 0: none */
     struct wm_nccl_post *post;    /* held back, n of them, until the next test or wait */
     unsigned n_posts;
-    unsigned polls; /* since the last launch ended: errors are asked for now and then */
+    unsigned polls;               /* since the last launch ended: errors are asked for now and then */
+    struct wm_nccl_coll *graphed; /* those that have graphs */
     struct wm_nccl_facts facts;
     struct wm_nccl_profile profile;
     bool listens; /* graphs that are heard are captured anew */
@@ -48,6 +49,15 @@ struct wm_nccl_ep {
 
 struct wm_nccl_coll;
 typedef int wm_nccl_run(struct wm_nccl_ep *e, const struct wm_nccl_coll *c, char *in, char *out);
+
+/* What was captured of one pair of buffers. */
+struct wm_nccl_graph {
+    struct wm_nccl_graph *next;
+    const void *in, *out;
+    unsigned repeats;
+    bool heard;
+    struct CUgraphExec_st *exec;
+};
 
 /* A collective bound to the endpoint. */
 struct wm_nccl_coll {
@@ -58,6 +68,7 @@ struct wm_nccl_coll {
     bool in_place;
     size_t *bytes_to, *bytes_from; /* alltoallv: by rank */
     struct wm_nccl_graph *graphs;  /* what was captured so far, by buffers */
+    struct wm_nccl_coll *next;     /* of those that have graphs */
 };
 
 extern const struct wm_ops wm_nccl_ops, wm_nccl_ops_crowded;
@@ -71,6 +82,9 @@ int wm_nccl_fail(const struct wm_nccl_library *nccl, struct ncclComm *comm, stru
 /** What a call on the communicator came to, waited for where it goes on in the background: WM_NCCL_SUCCESS ..., or
  * WM_NCCL_IN_PROGRESS when the deadline passed. */
 int wm_nccl_settle(struct wm_nccl_ep *e, struct ncclComm *comm, int status);
+
+/** Gives back the graphs of a collective. */
+void wm_nccl_drop_graphs(struct wm_nccl_ep *e, struct wm_nccl_coll *c);
 
 /** Ends the communicator at once, whatever it does. */
 void wm_nccl_abort(struct wm_nccl_ep *e);

@@ -264,8 +264,9 @@ def test_an_error_in_the_background_is_the_cell_s(cells):
 
 
 @pytest.mark.slow
-def test_an_operation_without_end_costs_its_arm_alone(cells):
-    found = cells("allreduce", "--transport", "nccl", "--timeout", "1s", "--bytes", "8,16", status=124,
+@pytest.mark.parametrize("words", [[], ["--nccl-graph", "on"]], ids=["calls", "graph"])
+def test_an_operation_without_end_costs_its_arm_alone(cells, words):
+    found = cells("allreduce", "--transport", "nccl", "--timeout", "1s", "--bytes", "8,16", *words, status=124,
                   WM_NCCL_FAIL="stop=20")
     assert [cell["status"] for cell in found] == ["timeout", "not_run"]
     assert "the deadline passed while" in found[0]["reason"]

@@ -474,7 +474,7 @@ static bool run_foreign(struct wm_cuda_foreign *work)
 {
     if (!work->step(work))
         return false;
-    if (work->held == 0)
+    if (--work->queued == 0 && work->held == 0)
         work->release(work);
     return true;
 }
@@ -551,6 +551,8 @@ static int queue(struct CUstream_st *stream, struct work work, int status)
     }
     while (stream->queued - stream->done == WORKS)
         run_until(stream, stream->done + 1);
+    if (work.kind == FOREIGN)
+        work.foreign->queued++;
     stream->work[stream->queued++ % WORKS] = work;
     return OK;
 }
@@ -713,7 +715,8 @@ int cuGraphDestroy(struct CUgraph_st *graph)
     if (--graph->held > 0)
         return OK;
     for (int i = 0; i < graph->n; i++)
-        if (graph->work[i].kind == FOREIGN && --graph->work[i].foreign->held == 0)
+        if (graph->work[i].kind == FOREIGN && --graph->work[i].foreign->held == 0 &&
+            graph->work[i].foreign->queued == 0)
             graph->work[i].foreign->release(graph->work[i].foreign);
     free(graph);
     return OK;

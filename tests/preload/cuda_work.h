@@ -9,7 +9,7 @@ struct CUstream_st;
 struct wm_cuda_foreign {
     bool (*step)(struct wm_cuda_foreign *work);    /* true when it is done, and ready to begin anew */
     void (*release)(struct wm_cuda_foreign *work); /* never again */
-    int held;                                      /* by graphs */
+    int held, queued;                              /* by graphs; in streams */
 };
 
 /** In the stream's order; `work` is the stream's until release(). */

@@ -61,6 +61,7 @@ struct ncclComm {
     int enqueued, told; /* by the host; of them, told the profiler */
     void *profiler_context;
     struct ncclComm *child, **child_out; /* that is being split from it in the background, and where it will be named */
+    struct work *works;                  /* not released */
     struct work *pending;                /* of a communicator that does not block */
     struct CUstream_st *pending_stream;
 };
@@ -80,7 +81,8 @@ struct work {
     struct wm_cuda_foreign foreign;
     struct ncclComm *comm;
     struct work *next;
-    unsigned long turn; /* 0: not begun */
+    struct work *sibling; /* of the communicator's */
+    unsigned long turn;   /* 0: not begun */
     bool published;
     int n;
     struct op op[];
@@ -474,8 +476,17 @@ int ncclCommGetAsyncError(struct ncclComm *comm, int *out)
     return SUCCESS;
 }
 
+/* As long as a graph has some of its work. */
+static void await_graphs(const struct ncclComm *comm)
+{
+    for (const struct work *w = comm->works; w != NULL; w = w->sibling)
+        while (w->foreign.held > 0)
+            pause();
+}
+
 int ncclCommFinalize(struct ncclComm *comm)
 {
+    await_graphs(comm);
     return comm->async;
 }
 
@@ -492,6 +503,7 @@ int ncclCommDestroy(struct ncclComm *comm)
 int ncclCommAbort(struct ncclComm *comm)
 {
     comm->aborted = true;
+    await_graphs(comm);
     unlink(comm->name);
     return SUCCESS;
 }
@@ -621,6 +633,10 @@ static bool step(struct wm_cuda_foreign *foreign)
 
 static void release(struct wm_cuda_foreign *foreign)
 {
+    struct work **at = &((struct work *)foreign)->comm->works;
+    while (*at != (struct work *)foreign)
+        at = &(*at)->sibling;
+    *at = (*at)->sibling;
     free(foreign);
 }
 
@@ -638,6 +654,8 @@ static void launch(struct ncclComm *c, struct CUstream_st *stream, const struct 
     struct work *w = calloc(1, sizeof(*w) + (size_t)n * sizeof(*ops)), **last = &c->pending;
     w->foreign = (struct wm_cuda_foreign){ .step = step, .release = release };
     w->comm = c;
+    w->sibling = c->works;
+    c->works = w;
     w->n = n;
     memcpy(w->op, ops, (size_t)n * sizeof(*ops));
     tell_operations(c, ops, n);
