@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define USUAL_LIBRARY "libnccl.so.2"
@@ -108,6 +109,36 @@ static int copy_bytes(int from, int to, const char *what, struct wm_err *err)
     return WM_OK;
 }
 
+/* Containers have a /dev/shm that the loader may not load from. */
+static bool may_load(int fd)
+{
+    struct statvfs at;
+    return fstatvfs(fd, &at) != 0 || (at.f_flag & ST_NOEXEC) == 0;
+}
+
+/* One in this folder; "" where that fails. */
+static int copy_into(const char *folder, const char *file, int from, char path[256], struct wm_err *err)
+{
+    snprintf(path, 256, "%.200s/wiremark-nccl-XXXXXX", folder);
+    int to = mkostemp(path, O_CLOEXEC);
+    if (to < 0)
+        wm_fail(err, WM_EUNSUP, "mkstemp", errno, "no copy of NCCL can be made for --nccl-gdr in %s: %s", folder,
+                strerror(errno));
+    else if (!may_load(to))
+        wm_fail(err, WM_EUNSUP, "", 0,
+                "no copy of NCCL can be made for --nccl-gdr in %s: it is mounted noexec; name another folder in TMPDIR",
+                folder);
+    else if (lseek(from, 0, SEEK_SET) == 0)
+        copy_bytes(from, to, file, err);
+    if (to >= 0 && err->code != WM_OK)
+        unlink(path);
+    if (err->code != WM_OK)
+        path[0] = '\0';
+    if (to >= 0)
+        close(to);
+    return err->code;
+}
+
 /* A copy in the first folder that takes it. */
 static int make_copy(const char *file, char path[256], struct wm_err *err)
 {
@@ -119,18 +150,7 @@ static int make_copy(const char *file, char path[256], struct wm_err *err)
         return wm_fail_errno(err, "open", "%s", file);
     for (int i = 0; i < 2 && folders[i] != NULL; i++) {
         struct wm_err story = { .rank = -1 };
-        snprintf(path, 256, "%.200s/wiremark-nccl-XXXXXX", folders[i]);
-        int to = mkostemp(path, O_CLOEXEC);
-        if (to < 0) {
-            path[0] = '\0';
-            wm_fail(&story, WM_EUNSUP, "mkstemp", errno, "no copy of NCCL can be made for --nccl-gdr in %s: %s",
-                    folders[i], strerror(errno));
-        } else if (lseek(from, 0, SEEK_SET) == 0 && copy_bytes(from, to, file, &story) != WM_OK) {
-            unlink(path);
-            path[0] = '\0';
-        }
-        if (to >= 0)
-            close(to);
+        copy_into(folders[i], file, from, path, &story);
         *err = story;
         if (story.code == WM_OK)
             break;

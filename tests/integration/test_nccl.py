@@ -251,6 +251,20 @@ def test_no_room_for_a_copy_costs_its_arm_alone(folder, wiremark, mpirun, load_r
     assert off["status"] == "skipped" and "no copy of NCCL can be made for --nccl-gdr in /proc/none" in off["reason"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a folder")
+def test_a_copy_is_not_made_where_nothing_may_be_loaded(folder, wiremark, mpirun, load_result, tmp_path):
+    place = tmp_path / "noexec"
+    place.mkdir()
+    end = mpirun(1, "unshare", "-m", "sh", "-c", 'mount -t tmpfs -o noexec none "$0" && exec env TMPDIR="$0" "$@"', place,
+                 wiremark, "run", "allreduce", "--transport", "nccl", "--nccl-gdr", "off", "--bytes", "8",
+                 "--cell-time", "1ms", "--min-samples", "12", "--format", "none", "--output", "r.json",
+                 env=environment(folder, {}))
+    if end.rc != 3 and "mount" in end.stderr:
+        pytest.skip(end.stderr)
+    cell, = load_result(tmp_path / "r.json")["cells"]
+    assert f"no copy of NCCL can be made for --nccl-gdr in {place}: it is mounted noexec" in cell["reason"], end.output
+
+
 def test_the_network_s_name_is_as_nccl_reads_it(cells):
     cell, = cells("allreduce", "--transport", "nccl", "--nccl-net", "socket", "--bytes", "8")
     assert cell["settings"] == {"nccl-net": "socket"}
