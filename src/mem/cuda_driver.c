@@ -16,9 +16,10 @@ static const struct symbol {
     WM_CUDA_CALLS(SYMBOL) WM_CUDA_LATER_CALLS(LATER)
 };
 
+/* It stays loaded for good: once started, the driver has threads of its own, whose code must not go. */
 int wm_cuda_driver_open(const char *library, struct wm_cuda_driver *out, struct wm_err *err)
 {
-    struct wm_cuda_driver driver = { .library = dlopen(library, RTLD_NOW | RTLD_LOCAL) };
+    struct wm_cuda_driver driver = { .library = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
     if (driver.library == NULL) {
         const char *text = dlerror();
         return wm_fail(err, WM_EABSENT, "", 0,
