@@ -244,15 +244,18 @@ static int pinned_alloc(int device, size_t bytes, struct wm_buf *buf, struct wm_
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const struct wm_cuda_device *d = wm_cuda_device(device, err);
     char text[WM_TEXT_BYTES];
-    void *at = NULL;
+    void *base = NULL;
     if (d == NULL)
         return err->code;
-    int status = d->cu->host_alloc(&at, (bytes / page + 1) * page, WM_CUDA_MEMHOSTALLOC_PORTABLE);
+    int status = d->cu->host_alloc(&base, (bytes / page + 2) * page, WM_CUDA_MEMHOSTALLOC_PORTABLE);
     if (status != WM_CUDA_SUCCESS)
         return wm_cuda_fail(d->cu, err, WM_ESYS, "cuMemHostAlloc", status, "no pinned host memory of %s for GPU %d",
                             wm_format_memory(text, bytes), d->index);
+    void *at = (void *)(((uintptr_t)base + page - 1) / page * page); /* the driver aligns to less */
     memset(at, POISON, bytes);
-    *buf = (struct wm_buf){ .mem = &wm_mem_pinned, .ptr = at, .dma = at, .bytes = bytes, .device = d->index };
+    *buf = (struct wm_buf){
+        .mem = &wm_mem_pinned, .ptr = at, .dma = at, .bytes = bytes, .device = d->index, .native = base
+    };
     return WM_OK;
 }
 
@@ -261,7 +264,7 @@ static void pinned_free(struct wm_buf *buf)
     struct wm_err ignored = { .rank = -1 };
     const struct wm_cuda_device *d = buf->ptr != NULL ? wm_cuda_device(buf->device, &ignored) : NULL;
     if (d != NULL)
-        d->cu->host_free(buf->ptr);
+        d->cu->host_free(buf->native);
     memset(buf, 0, sizeof(*buf));
 }
 

@@ -365,20 +365,26 @@ int cuMemAdvise(unsigned long long at, size_t bytes, int advice, int device)
     return advice == 3 && device >= 10 ? refused_in_context("cuMemAdvise") : 1;
 }
 
+/* Aligned to this, and no more: the driver cuts small ones out of larger pieces. */
+enum { HOST_ALIGNMENT = 512 };
+
 int cuMemHostAlloc(void **out, size_t bytes, unsigned flags)
 {
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *at;
     int status = refused_in_context("cuMemHostAlloc");
     if (status != OK || flags != 1)
         return status != OK ? status : 1;
-    if (posix_memalign(out, (size_t)sysconf(_SC_PAGESIZE), bytes) != 0)
+    if (posix_memalign((void **)&at, page, bytes + page) != 0)
         return OUT_OF_MEMORY;
+    *out = at + HOST_ALIGNMENT;
     live++;
     return OK;
 }
 
 int cuMemFreeHost(void *at)
 {
-    free(at);
+    free((char *)at - HOST_ALIGNMENT);
     live--;
     return OK;
 }
