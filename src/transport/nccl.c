@@ -116,6 +116,12 @@ static int nccl_reg(struct wm_ep *ep, const struct wm_buf *buf, bool shared, str
         return wm_nccl_fail(e->nccl, e->comm, err, WM_EUNSUP, "ncclCommRegister", status, "%zu bytes of %s memory",
                             buf->bytes, buf->mem->name);
     }
+    if (region->handle == NULL) { /* it says success, too, where it does nothing */
+        free(region);
+        return wm_fail(err, WM_EUNSUP, "ncclCommRegister", 0,
+                       "--nccl-register: NCCL registers nothing here: see NCCL_LOCAL_REGISTER and "
+                       "NCCL_P2P_USE_CUDA_MEMCPY");
+    }
     *out = region;
     return WM_OK;
 }

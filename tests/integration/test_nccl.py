@@ -235,6 +235,7 @@ def test_options_without_the_transport_have_no_effect(run):
     (["--open-timeout", "1s"], {"WM_NCCL_FAIL": "init=hang"}, "NCCL did not connect the ranks within --open-timeout"),
     (["--nccl-lib", "/nowhere/nccl.so"], {}, "no NCCL: /nowhere/nccl.so: cannot open shared object file"),
     ([*OLD, "--nccl-net", "Socket"], {}, "NCCL 2.15.6 does not let itself be told its network, 2.17 and newer do"),
+    (["--nccl-register", "on"], {"NCCL_LOCAL_REGISTER": "0"}, "NCCL registers nothing here: see NCCL_LOCAL_REGISTER"),
     ([*OLD, "--nccl-register", "on"], {}, "NCCL 2.15.6 registers no buffers, 2.19 and newer do"),
 ])
 def test_what_cannot_be_opened_says_why(cells, words, settings, reason):
