@@ -123,6 +123,8 @@ static int open_device(int index, struct wm_cuda_device *out, struct wm_err *err
     }
     if (status != WM_CUDA_SUCCESS)
         return wm_cuda_fail(d.cu, err, WM_ESYS, call, status, "GPU %d cannot be used", index);
+    if (d.cu->attribute(&d.numa, WM_CUDA_ATTRIBUTE_HOST_NUMA, d.handle) != WM_CUDA_SUCCESS)
+        d.numa = -1; /* drivers older than CUDA 12.2 */
     d.processors = (unsigned)has(&d, WM_CUDA_ATTRIBUTE_PROCESSORS);
     d.managed = has(&d, WM_CUDA_ATTRIBUTE_MANAGED) != 0;
     d.concurrent = has(&d, WM_CUDA_ATTRIBUTE_CONCURRENT_MANAGED) != 0;

@@ -13,6 +13,7 @@ struct wm_cuda_device {
     const struct wm_cuda_driver *cu;
     int index, handle; /* as CUDA counts; the driver's */
     unsigned processors;
+    int numa;                 /* the node of the host that is next to it; -1: not known */
     bool managed, concurrent; /* has managed memory; the CPU may touch it while the GPU works */
     struct CUctx_st *context;
     struct CUmod_st *module;

@@ -36,6 +36,7 @@ enum wm_cuda_number { /* flags and attributes */
                       WM_CUDA_ATTRIBUTE_FLUSH_OPTIONS = 117,
                       WM_CUDA_ATTRIBUTE_WRITES_ORDERING = 118,
                       WM_CUDA_ATTRIBUTE_DMABUF = 124,
+                      WM_CUDA_ATTRIBUTE_HOST_NUMA = 134,
                       WM_CUDA_HANDLE_DMABUF = 1,
                       WM_CUDA_FLUSH_BY_HOST = 1,
                       WM_CUDA_ORDERED_TO_OWNER = 100,

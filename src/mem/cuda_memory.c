@@ -5,7 +5,9 @@
 #include "src/mem/cuda_memory.h"
 
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "src/core/units.h"
@@ -239,15 +241,45 @@ static int gpu_check(const struct wm_buf *buf, size_t offset, size_t count, enum
 
 /* ---- Pinned memory: the host's, but for where it comes from ---- */
 
+enum { NODES = 1024, NODE_BITS = 8 * sizeof(unsigned long) };
+
+/* From which NUMA nodes this thread takes pages. */
+struct policy {
+    int mode;
+    unsigned long nodes[NODES / NODE_BITS];
+    bool known;
+};
+
+/* Pages come from there as long as there are any. Where a container forbids it they come from where the thread runs. */
+static void prefer_node(int node, struct policy *before)
+{
+    struct policy near = { .mode = MPOL_PREFERRED };
+    before->known =
+        node >= 0 && node < NODES && syscall(SYS_get_mempolicy, &before->mode, before->nodes, NODES, NULL, 0) == 0;
+    if (!before->known)
+        return;
+    near.nodes[node / NODE_BITS] = 1ul << node % NODE_BITS;
+    syscall(SYS_set_mempolicy, near.mode, near.nodes, NODES);
+}
+
+static void prefer_as_before(const struct policy *before)
+{
+    if (before->known)
+        syscall(SYS_set_mempolicy, before->mode, before->nodes, NODES);
+}
+
 static int pinned_alloc(int device, size_t bytes, struct wm_buf *buf, struct wm_err *err)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     const struct wm_cuda_device *d = wm_cuda_device(device, err);
     char text[WM_TEXT_BYTES];
+    struct policy before;
     void *base = NULL;
     if (d == NULL)
         return err->code;
+    prefer_node(d->numa, &before);
     int status = d->cu->host_alloc(&base, (bytes / page + 2) * page, WM_CUDA_MEMHOSTALLOC_PORTABLE);
+    prefer_as_before(&before);
     if (status != WM_CUDA_SUCCESS)
         return wm_cuda_fail(d->cu, err, WM_ESYS, "cuMemHostAlloc", status, "no pinned host memory of %s for GPU %d",
                             wm_format_memory(text, bytes), d->index);

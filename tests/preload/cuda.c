@@ -7,16 +7,19 @@
  * (13000), WM_CUDA_FREE (bytes of a device's memory), WM_CUDA_DELAY (times that an event is not ready), WM_CUDA_MIG=1,
  * WM_CUDA_PLAIN=1 (the CPU may touch memory: where a library without a GPU shall carry it),
  * WM_CUDA_GPUDIRECT (1), WM_CUDA_DMABUF (1), WM_CUDA_FLUSH_OPTIONS (1) and WM_CUDA_ORDERING (0): attributes,
+ * WM_CUDA_NUMA=N (-1): the node of the host next to the device, and pinned memory from another one is refused,
  * WM_CUDA_STRAY=N: from the N-th chase on a vector is another one's;
  * WM_CUDA_FAIL=NAME=STATUS[@N]: from the N-th call of this function on it fails.
  */
 #include <fcntl.h>
+#include <linux/mempolicy.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -188,6 +191,8 @@ int cuDeviceGetAttribute(int *out, int attribute, int device)
     (void)device;
     if (attribute >= WM_CUDA_ATTRIBUTE_GPUDIRECT && attribute <= WM_CUDA_ATTRIBUTE_DMABUF)
         *out = card_attribute(attribute);
+    else if (attribute == WM_CUDA_ATTRIBUTE_HOST_NUMA)
+        *out = (int)number("WM_CUDA_NUMA", -1);
     else
         *out = attribute == WM_CUDA_ATTRIBUTE_PROCESSORS ? 2 : getenv("WM_CUDA_UNMANAGED") == NULL;
     return refused("cuDeviceGetAttribute");
@@ -368,12 +373,22 @@ int cuMemAdvise(unsigned long long at, size_t bytes, int advice, int device)
 /* Aligned to this, and no more: the driver cuts small ones out of larger pieces. */
 enum { HOST_ALIGNMENT = 512 };
 
+/* Do pages come from the node that is said to be next to the GPU? Where none is, from anywhere. */
+static bool is_near(void)
+{
+    const long node = number("WM_CUDA_NUMA", -1);
+    unsigned long nodes[16] = { 0 };
+    int mode = MPOL_DEFAULT;
+    syscall(SYS_get_mempolicy, &mode, nodes, 1024, NULL, 0);
+    return node < 0 || (mode == MPOL_PREFERRED && nodes[0] == 1ul << node);
+}
+
 int cuMemHostAlloc(void **out, size_t bytes, unsigned flags)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *at;
     int status = refused_in_context("cuMemHostAlloc");
-    if (status != OK || flags != 1)
+    if (status != OK || flags != 1 || !is_near())
         return status != OK ? status : 1;
     if (posix_memalign((void **)&at, page, bytes + page) != 0)
         return OUT_OF_MEMORY;

@@ -7,9 +7,11 @@
 #include <dlfcn.h>
 #include <libgen.h>
 #include <limits.h>
+#include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -517,6 +519,26 @@ static void each_call_fails(void)
     }
 }
 
+/* The stand-in refuses pinned memory whose pages would come from elsewhere. */
+static void pinned_next_to_the_gpu(void)
+{
+    struct wm_err err = { .rank = -1 };
+    struct wm_buf buf = { 0 };
+    unsigned long nodes[16] = { 0 };
+    int mode = -1;
+    if (syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) != 0) {
+        wm_skipped++; /* nobody may choose where pages come from */
+        return;
+    }
+    setenv("WM_CUDA_NUMA", "0", 1);
+    CHECK_INT(wm_mem_pinned.alloc(-1, 1 << 16, &buf, &err), WM_OK);
+    CHECK_INT(syscall(SYS_get_mempolicy, &mode, nodes, 1024, NULL, 0), 0);
+    CHECK_INT(mode, MPOL_DEFAULT); /* as before */
+    wm_mem_pinned.free(&buf);
+    unsetenv("WM_CUDA_NUMA");
+    close_all();
+}
+
 static void out_of_memory(void)
 {
     struct wm_err err = { .rank = -1 };
@@ -668,6 +690,7 @@ static void with_the_stand_in(void)
     absent();
     absent_of_one_kind();
     each_call_fails();
+    pinned_next_to_the_gpu();
     out_of_memory();
     lost();
     flush_by_attributes();
