@@ -1,6 +1,6 @@
 /* The least time of cells of GPU memory: copies of one rank, operations between the GPUs of one host, and what the
  * detour through host memory adds to what the cards say. */
-#include "bench/least.h"
+#include "bench/gpu_least.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ void wm_least_alone(const struct wm_limits *l, const struct wm_arm *arm, struct 
         return;
     wm_limit_to_host(&l->seat[0], &limit);
     wm_at_least(least, (double)arm->cell->bytes / limit.bytes_per_s * 1e9, limit.kind, "%s%s",
-                wm_limits_both_ways(arm) ? "both ways, " : "", limit.source);
+                wm_least_both_ways(arm) ? "both ways, " : "", limit.source);
 }
 
 /* ---- the GPUs of one host ---- */
@@ -96,7 +96,7 @@ static void count_through(const struct wm_limits *l, const struct wm_arm *arm, c
     for (int r = 0; r < ranks; r++) {
         struct wm_schedule s;
         int side[GPUS];
-        if (wm_limits_build(l->plan, arm, arm->spec->algo, r, &s) != WM_OK)
+        if (wm_least_schedule(l->plan, arm, arm->spec->algo, r, &s) != WM_OK)
             continue;
         for (int g = 0; g < gates; g++) {
             for (int k = 0; k < ranks; k++)
@@ -144,7 +144,7 @@ void wm_least_between_gpus(const struct wm_limits *l, const struct wm_arm *arm, 
     if (!arm->endpoint->is->transport->device_only || !wm_mem_is_device(memory->send) ||
         !wm_mem_is_device(memory->receive) || !find_gpus(l, gpu))
         return;
-    const bool library = wm_limits_library(l->plan, arm, algo, &kind);
+    const bool library = wm_least_library(l->plan, arm, algo, &kind);
     if (library && kind != WM_COLL_ALLTOALLV) {
         library_least(l, arm, kind, gpu, least);
     } else if (!rotates) {

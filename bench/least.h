@@ -16,25 +16,14 @@ void wm_at_least(struct wm_least *least, double ns, enum wm_limit_kind kind, con
     __attribute__((format(printf, 4, 5)));
 
 /** The schedule of an algorithm of the arm's row, on one rank; with a rotating root, that of its first operation. */
-int wm_limits_build(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
-                    struct wm_schedule *out);
+int wm_least_schedule(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
+                      struct wm_schedule *out);
 
 /** Which of the library's collectives an algorithm is; false where it is composed. */
-bool wm_limits_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
-                       enum wm_coll_kind *kind);
+bool wm_least_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
+                      enum wm_coll_kind *kind);
 
 /** More bytes count than one message has: as many go the other way. */
-bool wm_limits_both_ways(const struct wm_arm *arm);
-
-/* ---- GPU memory: gpu_least.c. Rank 0, with the seats as the endpoint claims them ---- */
-
-/** Copies of rank 0 alone, between its GPU's memory and the host's. */
-void wm_least_alone(const struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least);
-
-/** Operations of all ranks, of one host and on GPUs, by transports that move memory of GPUs alone. */
-void wm_least_between_gpus(const struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least);
-
-/** Operations of all ranks through host memory. @param least  in: what the cards say; out: with the copies */
-void wm_least_of_detour(const struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least);
+bool wm_least_both_ways(const struct wm_arm *arm);
 
 #endif

@@ -1,26 +1,14 @@
-#include "bench/least.h"
+#include "bench/limit.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/gpu_least.h"
 #include "src/core/units.h"
 #include "src/topo/copy.h"
 
 enum { WIDEST_COPY_BYTES = 16 << 20 }; /* of source or target, where the arms' buffers do not serve */
-
-void wm_at_least(struct wm_least *least, double ns, enum wm_limit_kind kind, const char *format, ...)
-{
-    va_list args;
-    if (kind == WM_LIMIT_NONE || !(ns > 1.0001 * least->ns))
-        return;
-    least->ns = ns;
-    least->kind = kind;
-    va_start(args, format);
-    vsnprintf(least->source, sizeof(least->source), format, args);
-    va_end(args);
-}
 
 static double larger(double a, double b)
 {
@@ -163,31 +151,13 @@ static struct wm_seat seat_of(const struct wm_limits *l, int rank, const struct 
     return seat;
 }
 
-int wm_limits_build(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo, int rank,
-                    struct wm_schedule *out)
-{
-    struct wm_err ignored = { 0 };
-    struct wm_arm_spec spec = *arm->spec;
-    spec.algo = algo;
-    struct wm_point at =
-        wm_build_point(plan, &spec, arm->cell, rank, spec.root == WM_ROOT_ROTATE ? 0 : spec.root, WM_PASS_TIMED, 0);
-    return wm_build_schedule(&spec, &at, rank, out, &ignored);
-}
-
-bool wm_limits_both_ways(const struct wm_arm *arm)
-{
-    const struct wm_point at = { .ranks = 2, .window = arm->cell->window, .bytes = arm->cell->bytes };
-    const struct wm_benchmark *bench = arm->spec->bench;
-    return bench->counted_bytes != NULL && bench->counted_bytes(&at) > (double)arm->cell->bytes;
-}
-
 /* What one message of a pair gives to the cards on both sides, on average: a ping-pong gives them half a message each
  * way. */
 static void pair_through_gates(struct wm_limits *l, const struct wm_arm *arm, struct wm_pair pair)
 {
     const double operations = wm_arm_operations(arm);
     struct wm_schedule s;
-    if (wm_limits_build(l->plan, arm, arm->spec->algo, pair.from, &s) != WM_OK)
+    if (wm_least_schedule(l->plan, arm, arm->spec->algo, pair.from, &s) != WM_OK)
         return;
     struct wm_crossing sum = wm_crossing_of(&s, l->plan->host_of, l->plan->ranks, pair.from);
     through_gate(l, pair.from, (double)sum.out_bytes / operations, (double)sum.in_bytes / operations);
@@ -225,7 +195,7 @@ static void pair_limit(const struct wm_limits *l, const struct wm_arm *arm, stru
 
 static void pairs_least(struct wm_limits *l, const struct wm_arm *arm, struct wm_least *least)
 {
-    const char *ways = wm_limits_both_ways(arm) ? "both ways, " : "";
+    const char *ways = wm_least_both_ways(arm) ? "both ways, " : "";
     char cards[sizeof(least->source)];
     empty_gates(l);
     for (int i = 0; i < arm->spec->round->n; i++) {
@@ -267,7 +237,7 @@ struct wm_moves wm_moves_of(const struct wm_plan *plan, const struct wm_arm *arm
 {
     struct wm_moves moves = { 0 };
     struct wm_schedule s;
-    if (wm_limits_build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
+    if (wm_least_schedule(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
         return moves;
     moves.crossing = wm_crossing_of(&s, plan->host_of, plan->ranks, rank);
     for (int i = 0; i < s.n; i++) {
@@ -294,32 +264,16 @@ int wm_limits_count(struct wm_limits *l, const struct wm_world *members, const i
     return WM_OK;
 }
 
-bool wm_limits_library(const struct wm_plan *plan, const struct wm_arm *arm, const struct wm_algorithm *algo,
-                       enum wm_coll_kind *kind)
-{
-    struct wm_schedule s;
-    bool found = false;
-    if (wm_limits_build(plan, arm, algo, 0, &s) != WM_OK)
-        return false;
-    for (int i = 0; i < s.n && !found; i++)
-        if (s.step[i].kind == WM_STEP_COLL) {
-            *kind = s.coll[s.step[i].coll].kind;
-            found = true;
-        }
-    wm_schedule_free(&s);
-    return found;
-}
-
 bool wm_crossing_of_arm(const struct wm_plan *plan, const struct wm_arm *arm, int rank, struct wm_crossing *out,
                         enum wm_coll_kind *kind)
 {
     struct wm_schedule s;
     *out = (struct wm_crossing){ 0, 0 };
-    if (!arm->part || wm_limits_build(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
+    if (!arm->part || wm_least_schedule(plan, arm, arm->spec->algo, rank, &s) != WM_OK)
         return false;
     *out = wm_crossing_of(&s, plan->host_of, plan->ranks, rank);
     wm_schedule_free(&s);
-    return arm->spec->round == NULL && wm_limits_library(plan, arm, arm->spec->algo, kind);
+    return arm->spec->round == NULL && wm_least_library(plan, arm, arm->spec->algo, kind);
 }
 
 static void host_least(const struct wm_limits *l, int h, struct wm_cut cut, double bytes, struct wm_least *least)
@@ -396,7 +350,7 @@ static void hosts_least(struct wm_limits *l, const struct wm_arm *arm, struct wm
     const struct wm_algorithm *algo = rotates ? &arm->spec->bench->algorithms[0] : arm->spec->algo;
     const double bytes = (double)arm->cell->bytes;
     enum wm_coll_kind kind;
-    bool library = wm_limits_library(l->plan, arm, algo, &kind);
+    bool library = wm_least_library(l->plan, arm, algo, &kind);
     if (library && rotates)
         rotating_least(l, kind, bytes, least);
     else if (library && kind != WM_COLL_ALLTOALLV)

@@ -67,59 +67,6 @@ static int choose_benchmarks(struct wm_maker *m)
 
 /* ---- which sizes ---- */
 
-static int compare_bytes(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-static bool given(const struct wm_maker *m, const char *option)
-{
-    return wm_option_given(m->request->groups, m->request->n_groups, option);
-}
-
-static int listed_sizes(struct wm_maker *m)
-{
-    if (given(m, "min-bytes") || given(m, "max-bytes"))
-        return wm_fail(m->err, WM_EUSAGE, "", 0, "--bytes lists the sizes: leave out --min-bytes and --max-bytes");
-    memcpy(m->bytes, m->conf->bytes.value, (size_t)m->conf->bytes.n * sizeof(*m->bytes));
-    qsort(m->bytes, (size_t)m->conf->bytes.n, sizeof(*m->bytes), compare_bytes);
-    m->n_bytes = m->conf->bytes.n;
-    return WM_OK;
-}
-
-static int ranged_sizes(struct wm_maker *m, uint64_t low, uint64_t high)
-{
-    char a[WM_TEXT_BYTES], b[WM_TEXT_BYTES];
-    if (low > high)
-        return wm_fail(m->err, WM_EUSAGE, "", 0, "no size to measure: --min-bytes %s is above --max-bytes %s",
-                       wm_format_bytes(a, low), wm_format_bytes(b, high));
-    m->n_bytes = 0;
-    for (uint64_t bytes = low; bytes <= high; bytes = bytes ? 2 * bytes : 1)
-        m->bytes[m->n_bytes++] = bytes;
-    return WM_OK;
-}
-
-/* A row's own largest size, halved until all that it may take of a GPU fits into a quarter of what is free there: two
- * messages for each peer, as they are verified, in and out. */
-static uint64_t fitting(const struct wm_maker *m, const struct wm_benchmark *b)
-{
-    const uint64_t peers = b->shape == WM_GROUP && m->plan->ranks > 1 ? (uint64_t)m->plan->ranks - 1 : 1;
-    uint64_t bytes = b->usual_max_bytes;
-    while (m->request->free_bytes > 0 && bytes > b->usual_min_bytes && 4 * peers * bytes > m->request->free_bytes / 4)
-        bytes /= 2;
-    return bytes;
-}
-
-int wm_plan_sizes(struct wm_maker *m, const struct wm_benchmark *b)
-{
-    if (m->conf->bytes.n > 0)
-        return listed_sizes(m);
-    if (b->usual_max_bytes > 0 && !given(m, "min-bytes") && !given(m, "max-bytes"))
-        return ranged_sizes(m, b->usual_min_bytes, fitting(m, b));
-    return ranged_sizes(m, m->conf->min_bytes, m->conf->max_bytes);
-}
-
 /* What is wrong with them is said before anything is made of them. */
 static int check_sizes(struct wm_maker *m)
 {
@@ -153,7 +100,7 @@ static int refuse_without_effect(struct wm_maker *m)
         int k = 0;
         while (k < m->n_bench && !rows[i].takes(m->bench[k]))
             k++;
-        if (k == m->n_bench && given(m, rows[i].option))
+        if (k == m->n_bench && wm_given(m, rows[i].option))
             return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s has no effect: none of these benchmarks %s", rows[i].option,
                            rows[i].why);
     }
@@ -172,7 +119,7 @@ static int refuse_idle_paths(struct wm_maker *m)
         return wm_fail(m->err, WM_EUSAGE, "", 0, "--path has no effect: --mem names no memory of a device");
     for (int i = 0; i < 2; i++) {
         const char *option = i == 0 ? "chunk" : "slots";
-        if (!pipelined && given(m, option))
+        if (!pipelined && wm_given(m, option))
             return wm_fail(m->err, WM_EUSAGE, "", 0, "--%s has no effect without --path pipelined", option);
     }
     return WM_OK;

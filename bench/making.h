@@ -60,13 +60,19 @@ static inline bool wm_asks_direct(const struct wm_maker *m, int path)
     return m->conf->paths.n == 0 || WM_PATH_DIRECT + m->conf->paths.value[path] == WM_PATH_DIRECT;
 }
 
+/* Did the user say it? */
+static inline bool wm_given(const struct wm_maker *m, const char *option)
+{
+    return wm_option_given(m->request->groups, m->request->n_groups, option);
+}
+
 /* Does the fabric join the GPUs of these ranks? */
 static inline bool wm_joined(const struct wm_maker *m, enum wm_fabric fabric, int a, int b)
 {
     return m->request->gpu_ways[a * m->plan->ranks + b] == (unsigned char)fabric;
 }
 
-/* ---- maker.c ---- */
+/* ---- sizes.c ---- */
 
 /** The sizes for a row, into m->bytes: the user's, its own, or those of most rows. */
 int wm_plan_sizes(struct wm_maker *m, const struct wm_benchmark *b);
