@@ -93,17 +93,19 @@ static int first_operation(struct wm_nccl_ep *e, struct wm_err *err)
     return err->code;
 }
 
-/* The variables stand while NCCL reads them. */
+/* The variables stand while NCCL reads them. What is made in the background is used once there: from NCCL 2.22 on the first
+ * operation connects the ranks, and over a network that cannot be reached only one in the background ends by a deadline. */
 static int connect(struct wm_nccl_ep *e, const struct wm_nccl_id *id, const char *net, struct wm_err *err)
 {
     struct wm_nccl_variables variables;
     off_t from = log_bytes(e->nccl);
     wm_nccl_variables_set(e->nccl, e->gdr, &variables);
     wm_nccl_profile_of_new(&e->profile);
-    init(e, id, net, err);
+    if (init(e, id, net, err) == WM_OK)
+        first_operation(e, err);
     read_log(e, from);
     from = log_bytes(e->nccl);
-    if (err->code == WM_OK && split(e, net, err) == WM_OK)
+    if (err->code == WM_OK && split(e, net, err) == WM_OK && e->parent != NULL)
         first_operation(e, err);
     wm_nccl_profile_of_new(NULL);
     wm_nccl_variables_restore(&variables);

@@ -188,6 +188,8 @@ def test_nccl_tells_of_one_untimed_operation_and_never_of_timed_ones(cells, tmp_
     told = tmp_path / "told"
     cells("allreduce", "--transport", "nccl", *words, WM_NCCL_TOLD=str(told))
     counts = [[int(word) for word in line.split()] for line in told.read_text().splitlines()]
+    assert sorted(count for count in counts if count[1] == 1) == [[0, 1, 0], [1, 1, 0]], counts  # connected, then split from
+    counts = [count for count in counts if count[1] > 1]
     assert sorted(rank for rank, _, _ in counts) == [0, 1]
     for _, enqueued, of_them in counts:
         assert of_them == of_cells and enqueued > of_cells + 1, counts
@@ -233,6 +235,7 @@ def test_options_without_the_transport_have_no_effect(run):
     (["--nccl-net", "IB"], {}, "network IB not found"),
     ([], {"WM_NCCL_FAIL": "init=5"}, "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device a1000"),
     (["--open-timeout", "1s"], {"WM_NCCL_FAIL": "init=hang"}, "NCCL did not connect the ranks within --open-timeout"),
+    (["--open-timeout", "1s"], {"WM_NCCL_FAIL": "connect=hang"}, "the deadline passed before NCCL had begun an operation"),
     (["--nccl-lib", "/nowhere/nccl.so"], {}, "no NCCL: /nowhere/nccl.so: cannot open shared object file"),
     ([*OLD, "--nccl-net", "Socket"], {}, "NCCL 2.15.6 does not let itself be told its network, 2.17 and newer do"),
     (["--nccl-register", "on"], {"NCCL_LOCAL_REGISTER": "0"}, "NCCL registers nothing here: see NCCL_LOCAL_REGISTER"),

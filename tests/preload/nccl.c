@@ -56,6 +56,7 @@ struct ncclComm {
     char name[160], last[200];
     int rank, ranks, async, splits;
     bool blocking, ready, hangs, aborted, asked;
+    bool unreachable; /* its ranks are found when the first operation is to connect them, or rather not */
     unsigned long turn; /* collectives that began */
     int operations;     /* begun */
     int enqueued, told; /* by the host; of them, told the profiler */
@@ -402,6 +403,7 @@ static int begin(struct ncclComm *c, const struct wm_nccl_config *config)
     init_profiler(c);
     const char *fail = getenv("WM_NCCL_FAIL");
     c->hangs = fail != NULL && strcmp(fail, "init=hang") == 0;
+    c->unreachable = fail != NULL && strcmp(fail, "connect=hang") == 0;
     if (named != NULL && strcasecmp(named, network()) != 0) {
         snprintf(c->last, sizeof(c->last), "Error: network %s not found.\n", named);
         c->async = INVALID_USAGE;
@@ -652,6 +654,10 @@ static __thread struct {
 static void launch(struct ncclComm *c, struct CUstream_st *stream, const struct op *ops, int n)
 {
     struct work *w = calloc(1, sizeof(*w) + (size_t)n * sizeof(*ops)), **last = &c->pending;
+    while (c->unreachable && c->blocking)
+        pause();
+    if (c->unreachable)
+        c->async = IN_PROGRESS;
     w->foreign = (struct wm_cuda_foreign){ .step = step, .release = release };
     w->comm = c;
     w->sibling = c->works;
