@@ -92,7 +92,7 @@ ifneq ($(NVCC),)
 OBJECTS += $(BUILD)/src/mem/cuda_kernels_code.o
 AGREES  := $(patsubst %.cu,$(BUILD)/%.fatbin,$(wildcard tests/unit/*_agrees.cu))
 -include $(BUILD)/src/mem/cuda_kernels.d $(AGREES:.fatbin=.d)
-BARE    := $(BUILD)/tests/versus/bare_cuda
+BARE    := $(BUILD)/tests/versus/bare_cuda $(BUILD)/tests/versus/bare_nccl
 endif
 # What scripts/gpu-check runs beside the program.
 ONGPU   := $(filter $(BUILD)/tests/unit/cuda_test $(BUILD)/tests/unit/nccl_test,$(UNIT)) $(BARE)
@@ -131,11 +131,15 @@ $(BUILD)/%.fatbin: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(NVCOMPILE) -MMD -MP -MF $(@:.fatbin=.d) $< -o $@
 
-# A program as a user would write it, CUDA's run-time library inside.
-$(BARE): $(BUILD)/%: %.cu $(BUILD)/flags
+# Programs as a user would write them: CUDA's run-time library inside, and the driver and NCCL by their names.
+$(BUILD)/tests/versus/bare_cuda: $(BUILD)/%: %.cu $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,NVCC,$<)$(NVCC) -std=c++17 -O2 -allow-unsupported-compiler -Xcompiler \
 	    -Wall,-Wextra,-static-libstdc++,-static-libgcc $(NVCCFLAGS) -o $@ $<
+
+$(BUILD)/tests/versus/bare_nccl: $(BUILD)/%: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -o $@ $< -ldl
 
 $(BUILD)/src/mem/cuda_kernels_code.c: $(BUILD)/src/mem/cuda_kernels.fatbin
 	$(call say,GEN,$@)(echo '_Alignas(64) const unsigned char wm_cuda_code[] = {'; od -An -v -tu1 $< | sed 's/ *\([0-9][0-9]*\)/\1,/g'; echo '};') >$@

@@ -93,8 +93,9 @@ static int first_operation(struct wm_nccl_ep *e, struct wm_err *err)
     return err->code;
 }
 
-/* The variables stand while NCCL reads them. What is made in the background is used once there: from NCCL 2.22 on the first
- * operation connects the ranks, and over a network that cannot be reached only one in the background ends by a deadline. */
+/* The variables stand while NCCL reads them. What is made in the background is used once there: from NCCL 2.22 on the
+ * first operation connects the ranks, and over a network that cannot be reached only one in the background ends by a
+ * deadline. */
 static int connect(struct wm_nccl_ep *e, const struct wm_nccl_id *id, const char *net, struct wm_err *err)
 {
     struct wm_nccl_variables variables;

@@ -114,7 +114,9 @@ def test_tests_of_the_gpu_find_their_libraries(on_node, node):
     for name in tests:
         end = on_node(f"bin/{name}")
         assert end.rc == 0 and re.search(r"^\d+ passed, 0 failed", end.stdout, re.M), end.output
-    assert tests or not (node / "my programs/wire mark/tests/versus/bare_cuda").exists()
+    assert tests or not list((node / "my programs/wire mark/tests/versus").iterdir())
+    for program in (node / "my programs/wire mark/tests/versus").glob("bare_nccl"):
+        assert "libcuda.so.1: cannot open" in on_node(f"tests/versus/{program.name}").stderr
 
 
 def test_it_starts_from_other_folders_and_where_it_is_linked(on_node):

@@ -3,6 +3,7 @@ for the driver (tests/preload/cuda.c) has memory and copies; no figure of these 
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -74,6 +75,20 @@ def test_a_step_that_fails_fails_the_whole_and_the_others_go_on(stand_in):
     end = stand_in("--only", "@(memory-pinned|memory-device|list)", WM_CUDA_FAIL="cuLaunchKernel=719")
     assert end.rc == 1 and steps(end) == {"list": "pass", "memory-pinned": "pass", "memory-device": "fail"}, end.output
     assert "CUDA_ERROR_LAUNCH_FAILED" in end.stdout and end.stdout.endswith("2 passed, 1 failed, 0 skipped\n"), end.output
+
+
+@pytest.mark.slow
+def test_calls_of_nccl_are_held_against_a_bare_loop(stand_in, tmp_path):
+    end = stand_in("--only", "*nccl*-64", "--nccl-lib", BUILD / "tests/preload/nccl.so")
+    took = steps(end)
+    assert took.pop("versus-nccl-calls-64") in ("pass", "fail"), end.output  # a figure of stand-ins
+    assert took == {"nccl-calls-64": "pass", "bare_nccl-64": "pass"}, end.output
+    text = re.search(r"versus-nccl-calls-64 +(-?[0-9.]+) us a call beyond a bare loop's ([0-9.]+) us", end.stdout)
+    ours, = json.loads((tmp_path / "out/nccl-calls-64.json").read_text())["cells"]
+    bare = float((tmp_path / "out/bare_nccl-64.log").read_text())
+    assert float(text[2]) == pytest.approx(bare / 1e3, abs=0.006)
+    assert float(text[1]) == pytest.approx((ours["time_ns"]["median"] - bare) / 1e3, abs=0.011)
+    assert f" {text[1]} |" in (tmp_path / "out/summary.md").read_text().split("| result |")[0]
 
 
 @pytest.mark.slow

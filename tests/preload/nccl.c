@@ -56,7 +56,7 @@ struct ncclComm {
     char name[160], last[200];
     int rank, ranks, async, splits;
     bool blocking, ready, hangs, aborted, asked;
-    bool unreachable; /* its ranks are found when the first operation is to connect them, or rather not */
+    bool unreachable;   /* its ranks are found when the first operation is to connect them, or rather not */
     unsigned long turn; /* collectives that began */
     int operations;     /* begun */
     int enqueued, told; /* by the host; of them, told the profiler */
@@ -435,6 +435,14 @@ int ncclCommInitRankConfig(struct ncclComm **out, int ranks, struct wm_nccl_id i
     *out = c;
     int status = begin(c, config);
     return status == INVALID_ARGUMENT ? status : c->blocking ? come_up_now(c) : IN_PROGRESS;
+}
+
+/* As a user calls it. */
+int ncclCommInitRank(struct ncclComm **out, int ranks, struct wm_nccl_id id, int rank);
+int ncclCommInitRank(struct ncclComm **out, int ranks, struct wm_nccl_id id, int rank)
+{
+    struct wm_nccl_config config = { .size = sizeof(config), .magic = 0xcafebeef, .blocking = 1 };
+    return ncclCommInitRankConfig(out, ranks, id, rank, &config);
 }
 
 static void queue_pending(struct ncclComm *c)
