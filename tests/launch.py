@@ -123,6 +123,15 @@ class Program:
         living.discard(self)
 
 
+def no_name_spaces(*options):
+    """Why no program can have these of its own ("-m" mounts, "-u" a host name: unshare's options); "" where it can."""
+    try:
+        end = subprocess.run(["unshare", *options, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        return "unshare is not here"
+    return end.stderr.strip() or f"unshare ends with {end.returncode}" if end.returncode else ""
+
+
 def _text(file):
     size = os.fstat(file.fileno()).st_size
     return os.pread(file.fileno(), size, 0).decode(errors="replace")

@@ -67,8 +67,8 @@ def on_node(node, tmp_path):
     """on_node(script, *settings) -> launch.Finished: sh in the node, with an empty environment and an odd host name."""
     inside = ('mount --bind /dev "$1/dev" && mount -t proc proc "$1/proc" && hostname 7.a-node && root=$1 && shift && '
               'exec env -i "$@"')
-    if subprocess.run(["unshare", "-m", "-u", "true"], stderr=subprocess.DEVNULL).returncode:
-        pytest.skip("this system does not let root make a name space")
+    if why := launch.no_name_spaces("-m", "-u"):
+        pytest.skip(why)
 
     def run(script, *settings):
         chroot = shutil.which("chroot")

@@ -8,7 +8,7 @@ import subprocess
 import jsonschema
 import pytest
 
-from launch import ROOT
+from launch import ROOT, no_name_spaces
 
 BLESS = os.environ.get("BLESS") or os.environ.get("WM_BLESS")
 MAKE = ROOT / "tests/recorded/make"
@@ -111,6 +111,10 @@ def test_kernel_and_host_are_those_of_this_machine(doctor):
     assert os.uname().release in entry["read"] and os.uname().nodename in entry["hosts"]
 
 
+NO_MOUNTS, NO_NAMES = no_name_spaces("-m"), no_name_spaces("-u")
+another_sys = pytest.mark.skipif(bool(NO_MOUNTS), reason=f"no /sys of its own: {NO_MOUNTS}")
+
+
 @pytest.fixture
 def beside_cards(start, wiremark, record):
     """beside_cards(*words, env={}) -> the checks of this process on a machine that has another one's /sys, or skipped."""
@@ -125,7 +129,7 @@ def beside_cards(start, wiremark, record):
     return run
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another /sys needs root")
+@another_sys
 def test_a_variable_of_this_process_changes_the_finding(beside_cards, wiremark):
     words = [wiremark, "doctor", "--json", "--check", "mpi-variables"]
     entry = beside_cards(*words)["mpi-variables"]
@@ -134,7 +138,7 @@ def test_a_variable_of_this_process_changes_the_finding(beside_cards, wiremark):
     assert entry["health"] == "warn" and "UCX_TLS=tcp" in entry["read"] and entry["mend"], entry
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another /sys needs root")
+@another_sys
 def test_a_limit_of_this_process_changes_the_finding(beside_cards, wiremark):
     words = [wiremark, "doctor", "--json", "--check", "memlock"]
     bound = ["setpriv", "--bounding-set", "-ipc_lock"]  # what root is allowed makes the limit none
@@ -184,7 +188,7 @@ def test_bad_words_are_refused_in_one_line(wiremark, doctor, mpirun, words, stat
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="host names of their own need root")
+@pytest.mark.skipif(bool(NO_NAMES), reason=f"no host names of their own: {NO_NAMES}")
 def test_nodes_are_compared_and_differences_stand_first(wiremark, mpirun, record, tmp_path):
     """Each rank is a host of its own by name, with a machine of its own; the second has lost a library's version."""
     for rank in range(3):
@@ -220,7 +224,7 @@ exit $status
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.geteuid() != 0, reason="another /sys needs root")
+@another_sys
 def test_errors_that_rise_while_it_looks_are_a_fault(wiremark, start, record):
     folder = record("dgx-h100", "--set", "sys/class/infiniband/mlx5_3/ports/1/counters/link_downed=7")
     end = start(["unshare", "-m", "bash", "-c", RISE, "rise", folder, wiremark]).finish(60)

@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+import launch
+
+NO_MOUNTS = launch.no_name_spaces("-m")
 PRELOAD = pathlib.Path(os.environ.get("BUILD", "build")).resolve() / "tests" / "preload"
 OLD = ["--nccl-lib", PRELOAD / "nccl_old.so"]  # NCCL 2.15
 V3 = ["--nccl-lib", PRELOAD / "nccl_v3.so"]  # 2.26
@@ -255,7 +258,7 @@ def test_no_room_for_a_copy_costs_its_arm_alone(folder, wiremark, mpirun, load_r
     assert off["status"] == "skipped" and "no copy of NCCL can be made for --nccl-gdr in /proc/none" in off["reason"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a folder")
+@pytest.mark.skipif(bool(NO_MOUNTS), reason=f"no mounts of its own: {NO_MOUNTS}")
 def test_a_copy_is_not_made_where_nothing_may_be_loaded(folder, wiremark, mpirun, load_result, tmp_path):
     place = tmp_path / "noexec"
     place.mkdir()

@@ -173,7 +173,9 @@ def small_disk(tmp_path):
     disk.mkdir()
 
     def mount(size):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], check=True)
+        end = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], stderr=subprocess.PIPE, text=True)
+        if end.returncode:
+            pytest.skip("no small disk: " + end.stderr.strip())
         return disk
 
     yield mount
