@@ -63,7 +63,8 @@ def test_a_shell_is_one_on_the_first_node():
     finally:
         os.close(here)
         os.close(there)
-    assert shell.returncode == 5 and b"\ron node1\r\n1\r\n" in said, said
+    lines = said.replace(b"\r", b"\n").split(b"\n")  # what readline does at the ends of lines is its own
+    assert shell.returncode == 5 and b"on node1" in lines and b"1" in lines, said
     assert guests_of(folder_of(shell)) == [] and not folder_of(shell).exists()
 
 
